@@ -1,5 +1,7 @@
 """Filters for the numbers and tables of a report."""
 
+import re
+
 from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -7,6 +9,8 @@ from django.utils.safestring import SafeString, mark_safe
 from annotation.reports.printing import numbers
 from annotation.reports.printing.blocks import Table
 
+_EQUATION = re.compile(r"(?<=\b[npt]) ([=<>]) ")
+_RANGE = re.compile(r"(?<=\d)–(?=\d)")
 NUMBER, NOBODY = ' class="number"', "–"
 
 register = template.Library()
@@ -16,8 +20,9 @@ register.filter("metric_name", numbers.metric_name)
 
 @register.filter
 def unbroken(text: str) -> str:
-    """Return a text in which "n =" and a per cent sign stay on the line of their number."""
-    return text.replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
+    """Return a text in which "n =", "p <", a per cent sign and the ends of a range stay on the line of their number."""
+    kept = _EQUATION.sub("\u00a0\\1\u00a0", text).replace(" %", "\u00a0%")
+    return _RANGE.sub("\u2060–\u2060", kept)
 
 
 @register.filter

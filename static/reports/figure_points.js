@@ -1,9 +1,10 @@
 // Lay links over the marks of a drawing: each opens its comparison, and shows its prompt and an image of each set.
 // The page lists the comparisons; a drawing names a mark "…-comparison-NUMBER", or several marks of one look by all their
-// numbers in order. Without this module the explorer has the same links.
+// numbers in order. A mark "…-mark-NUMBER" has a text of its own. Without this module the tables say the same.
 
 // Not parsed as a document: the page's policy on styles would then refuse the drawing's own.
 const MARKS = /-comparison-([\d-]+)"([^]*?)<\/g>/g;
+const SPEAKING = /-mark-\d+"[^>]*aria-label="([^"]*)"([^]*?)<\/g>/g;
 const PLACE = /<use [^>]*x="([\d.]+)" y="([\d.]+)"/g;
 const SVG = "http://www.w3.org/2000/svg";
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
@@ -35,12 +36,24 @@ function preview(frame, entry) {
   }
 }
 
+// An entry without an address is a text alone, which the keyboard reaches as well.
 function link(frame, entry, place) {
-  const made = element("a", { href: entry.dataset.address, tabindex: -1 });
+  const { address } = entry.dataset;
+  const made = address ? element("a", { href: address }) : element("g", { role: "img", "aria-label": entry.textContent });
+  made.setAttribute("tabindex", -1);
   made.appendChild(element("title", {})).textContent = entry.textContent;
   made.append(element("circle", { ...place, r: 6 }));
   for (const event of ["pointerenter", "focus"]) made.addEventListener(event, () => preview(frame, entry));
   return made;
+}
+
+function speaking(source) {
+  return [...source.matchAll(SPEAKING)].map(([, label, mark]) => {
+    const entry = document.createElement("span");
+    entry.textContent = new DOMParser().parseFromString(label, "text/html").body.textContent;
+    const [[, cx, cy]] = mark.matchAll(PLACE);
+    return [entry, { cx, cy }];
+  });
 }
 
 // One stop of the tab key for a drawing: the arrow keys lead from mark to mark.
@@ -64,7 +77,9 @@ async function addLinks(frame, entries) {
   const marks = places(source);
   const layer = element("svg", { viewBox: source.match(/viewBox="([^"]+)"/)[1], class: "points" });
   const pointed = entries.filter((entry) => marks.has(entry.dataset.number));
-  layer.append(...pointed.map((entry) => link(frame, entry, marks.get(entry.dataset.number))));
+  const targets = [...pointed.map((entry) => [entry, marks.get(entry.dataset.number)]), ...speaking(source)];
+  if (!targets.length) return;
+  layer.append(...targets.map(([entry, place]) => link(frame, entry, place)));
   layer.firstChild?.setAttribute("tabindex", 0);
   layer.addEventListener("keydown", step);
   const picture = drawing.closest("picture");
@@ -75,4 +90,4 @@ async function addLinks(frame, entries) {
 }
 
 const list = document.querySelector(".points-list");
-if (list) for (const frame of document.querySelectorAll("figure[data-points]")) addLinks(frame, [...list.children]);
+for (const frame of document.querySelectorAll("figure[data-points]")) addLinks(frame, list ? [...list.children] : []);

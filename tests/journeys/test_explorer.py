@@ -143,6 +143,8 @@ def test_each_mark_of_the_paired_scores_shows_and_opens_its_comparison(
     logged_in(page, server, f"/studies/{study.slug}/report/")
     points = page.locator("#the-scores svg.points a")
     expect(points).to_have_count(3)
+    page.locator("#how-often svg.points g").first.focus()
+    expect(page.locator("#how-often .preview p")).to_contain_text("they agree on")
     accessible(page)
     places = {}
     for point in points.all():

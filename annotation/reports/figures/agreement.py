@@ -4,10 +4,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from annotation.reports.figures.forest import Mark, forest
-from annotation.reports.figures.style import INK, LINE, MODEL_COLOURS, MODEL_SHAPES, PERCENT, QUIET, STROKE, new_axes
+from annotation.reports.figures.style import (
+    INK,
+    LINE,
+    MODEL_COLOURS,
+    MODEL_SHAPES,
+    PERCENT,
+    QUIET,
+    STROKE,
+    new_axes,
+    says,
+)
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.printing.sentences import within
 from annotation.reports.sections import claim as claims
 from annotation.reports.sections.agreement.agreement import agreement_numbers
+from jobs.wording import counted
 
 
 def claim(report: AgreementReport, results: Results) -> Figure:
@@ -43,11 +55,13 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
         if estimate.value is None or estimate.low is None or estimate.high is None:
             continue
         axes.plot([place, place], [estimate.low, estimate.high], color=INK, linewidth=STROKE)
-        axes.plot([place], [estimate.value], "D", color=INK, markersize=4)
+        text = f"Margin {row.low:.2g} to {row.high:.2g}: they agree on {within(estimate)} of "
+        text += counted(estimate.n, "comparison")
+        axes.plot([place], [estimate.value], "D", color=INK, markersize=4, gid=says(text))
     baseline = results.agreement.baseline.agreement.value
     if baseline is not None:
         axes.axhline(baseline, color=QUIET, linewidth=1, linestyle="dotted", zorder=0)
-    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylim(-0.06, 1.06)  # a mark at 0 or 100 % is whole
     axes.set_xlim(-0.6, len(bins) - 0.4)
     axes.set_xticks(range(len(bins)), [f"{row.low:.2g}\nto {row.high:.2g}" for row in bins])
     axes.yaxis.set_major_formatter(PERCENT)

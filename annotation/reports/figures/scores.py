@@ -147,7 +147,8 @@ def paired(report: AgreementReport, results: Results) -> Figure:
             }
             axes.plot(x, y, shape, color=colour, linestyle="none", label=_WINNER_NAMES[winner], **look)
     ends = np.array([axes.get_xlim(), axes.get_ylim()])
-    low, high = float(ends.min()), float(ends.max())
+    room = 0.06 * float(ends.max() - ends.min())  # for the words in the corners, beside any mark
+    low, high = float(ends.min()) - room, float(ends.max()) + room
     axes.plot([low, high], [low, high], color=LINE, linewidth=1, zorder=0)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     corner: dict[str, Any] = {"transform": axes.transAxes, "fontsize": SMALL, "color": QUIET}

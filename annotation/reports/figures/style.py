@@ -1,8 +1,12 @@
 """The one style of the figures: typeface, sizes, colours and marks."""
 
 import re
+import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -12,10 +16,12 @@ from django.conf import settings
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import PercentFormatter
 
 SANS = "Inter"
-# A file of each weight; other scripts than Latin, Greek and Cyrillic are drawn in matplotlib's own typeface.
+FALLBACK = "DejaVu Sans"  # matplotlib's own, for scripts that Inter lacks
+# A file of each weight.
 FONT_FILES = {
     weight: Path(__file__).with_name("fonts") / f"{SANS}-{name}.ttf"
     for weight, name in ((400, "Regular"), (700, "SemiBold"))
@@ -47,7 +53,7 @@ SMALL = 7  # points: labels beside a number, legends
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.fonttype": "none",  # text stays text: searchable, selectable, read out
-    "font.family": [SANS, "DejaVu Sans"],
+    "font.family": [SANS, FALLBACK],
     "font.size": 8,
     "text.color": INK,
     "axes.edgecolor": QUIET,
@@ -71,18 +77,57 @@ WIDTH = 85 / 25.4  # inches: one column of a journal; the whole figure is readab
 PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
 DASHED = (0, (5, 2))
 _DRAWING = RLock()
+_ARE_LETTERS_OUTLINES = ContextVar("_ARE_LETTERS_OUTLINES", default=False)
+# An SVG drawing keeps its text, and its reader's typefaces draw what ours lack.
+warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+SAYS = "says "  # what the id of a mark with a text begins with
 _SQUASHING = 5  # the farthest value, in medians, from which a linear axis would squash the others
 
 
+@lru_cache(maxsize=1)
+def _drawable_signs() -> frozenset[int]:
+    """Return the code points that the two typefaces hold."""
+    files = (FONT_FILES[400], font_manager.findfont(FALLBACK))
+    return frozenset(sign for file in files for sign in FT2Font(str(file)).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """Return text without letters that the typefaces lack, which would be drawn as boxes.
+
+    A symbol is named in brackets, another letter is a question mark. A drawing whose text stays text needs it not.
+
+    >>> drawable("模型 🐈 Alpha")
+    '?? [cat] Alpha'
+    """
+    return "".join(sign if ord(sign) in _drawable_signs() else _named(sign) for sign in text)
+
+
+def _named(sign: str) -> str:
+    kind = unicodedata.category(sign)
+    if kind in ("Mn", "Me", "Cf"):  # they change the letter before them
+        return ""
+    return f"[{unicodedata.name(sign).lower()}]" if kind == "So" else "?"
+
+
 @contextmanager
-def drawing_style(**more: Any) -> Iterator[None]:
+def drawing_style(*, are_letters_outlines: bool = False, **more: Any) -> Iterator[None]:
     """Set the style while one thread draws; the others wait.
 
     matplotlib's settings are those of the process: two threads of the web server that draw at once would reset each
-    other's, and draw figures in another typeface and size. more: further settings, each dot as two underscores.
+    other's, and draw figures in another typeface and size. are_letters_outlines: as in PNG and PDF, where a letter that
+    the typefaces lack would be a box. more: further settings, each dot as two underscores.
     """
     with _DRAWING, mpl.rc_context(STYLE | {name.replace("__", "."): value for name, value in more.items()}):
-        yield
+        before = _ARE_LETTERS_OUTLINES.set(are_letters_outlines)
+        try:
+            yield
+        finally:
+            _ARE_LETTERS_OUTLINES.reset(before)
+
+
+def says(text: str) -> str:
+    """Return the id of a mark that shows this text in an SVG drawing, to a pointer and to the keyboard."""
+    return f"{SAYS}{text}"
 
 
 def model_marks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -91,7 +136,8 @@ def model_marks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def shortened(label: str, most: int = _MAX_LETTERS) -> str:
-    """Return a label that fits into a figure."""
+    """Return a label that fits into a figure, and that it can draw."""
+    label = drawable(label) if _ARE_LETTERS_OUTLINES.get() else label
     return label if len(label) <= most else f"{label[: most - 1]}…"
 
 

@@ -5,17 +5,19 @@ import io
 import re
 from functools import lru_cache
 from html import unescape
+from itertools import count
 
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from matplotlib.figure import Figure
 
-from annotation.reports.figures.style import DARK, FONT_FILES, LIGHT, SANS, drawing_style
+from annotation.reports.figures.style import DARK, FONT_FILES, LIGHT, SANS, SAYS, drawing_style
 
-_SET_BY_THE_PAGE = ("ink", "quiet", "line")
+_SET_BY_THE_PAGE = ("ink", "quiet", "line", "model-a", "model-b")
 _DARK = f"svg {{{'; '.join(f'--{name}: {DARK[name]}' for name in _SET_BY_THE_PAGE)}}}"
 # A file that is opened by itself stands on a white page in any browser.
 _DARK_PAPER = f"svg {{background: {DARK['paper']}}}"
+_SAYING = re.compile(rf'<g id="[\w-]+-{SAYS}([^"]*)">')
 _TEXT = re.compile(r"<text\b[^>]*>(.*?)</text>", re.DOTALL)
 
 
@@ -43,10 +45,17 @@ def _adapted(svg: str, name: str) -> str:
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    numbers = count(1)
+    svg = _SAYING.sub(lambda found: speaking(f"{name}-mark-{next(numbers)}", found[1]), svg)
     svg = re.sub(r"font-family: [^;\"]*", f"font-family: {SANS}, system-ui, sans-serif", svg)
     for name in _SET_BY_THE_PAGE:
         svg = svg.replace(LIGHT[name], f"var(--{name}, {LIGHT[name]})")
     return svg
+
+
+def speaking(mark_id: str, text: str) -> str:
+    """Return the opening of a mark with a text, escaped, that a pointer shows and the keyboard reaches."""
+    return f'<g id="{mark_id}" tabindex="0" role="img" aria-label="{text}"><title>{text}</title>'
 
 
 def _font_faces(svg: str) -> str:

@@ -21,11 +21,13 @@ from annotation.reports.figures.style import (
     TIE_COLOUR,
     legend_above,
     new_axes,
+    says,
     unsquashed,
 )
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import mark_step
+from annotation.reports.printing.numbers import percent, score
 from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements
 from annotation.reports.sections.people.bias import timed_annotators
 from jobs.wording import counted
@@ -78,6 +80,7 @@ def _stack(axes: Axes, lower: Floats, upper: Floats, name: str, look: dict[str, 
 def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     """Draw the share of votes for A of each comparison at its margin, and the fitted curve."""
     figure, axes = new_axes(1.9)
+    a = report.study.sides_in_words[0]
     dots = [
         (row.margin, row.votes_a / (row.votes_a + row.votes_b), row.votes_a + row.votes_b)
         for row in results.comparisons
@@ -85,8 +88,9 @@ def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     ]
     margins, shares, votes = np.array(dots[:: mark_step(len(dots))], dtype=np.float64).reshape(-1, 3).T
     axes.scatter(margins, shares, s=(1.5 + np.log1p(votes)) ** 2, color=QUIET, alpha=0.3, linewidths=0)
-    if dots:
-        axes.plot(*_binned(margins, shares, votes), "D", color=INK, markersize=3.5)
+    for margin, share, n in _binned(margins, shares, votes) if dots else ():
+        text = f"Mean margin {score(margin)}: {percent(share)} of the votes for {a}, {counted(n, 'comparison')}"
+        axes.plot([margin], [share], "D", color=INK, markersize=3.5, gid=says(text))
     curve = results.margins.curve
     if curve:
         axes.plot([point.margin for point in curve], [point.chance for point in curve], color=INK, linewidth=STROKE)
@@ -95,17 +99,18 @@ def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     axes.axhline(0.5, color=LINE, linewidth=0.8, zorder=0)
     axes.set_ylim(-0.06, 1.06)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.set_ylabel(f"Votes for {report.study.sides_in_words[0]}")
+    axes.set_ylabel(f"Votes for {a}")
     axes.set_xlabel(f"Margin, {' minus '.join(report.study.sides)}, points of score")
     return figure
 
 
-def _binned(margins: Floats, shares: Floats, votes: Floats) -> tuple[Floats, Floats]:
-    """Return the mean margin and the share of votes for A of groups of equally many comparisons, at least one."""
+def _binned(margins: Floats, shares: Floats, votes: Floats) -> list[tuple[float, float, int]]:
+    """Return the mean margin, the share of votes for A and the size of groups of equally many comparisons."""
     groups = np.array_split(np.argsort(margins, kind="stable"), min(_BINS, len(margins)))
-    totals = [(margins[group].mean(), np.average(shares[group], weights=votes[group])) for group in groups]
-    x, y = np.array(totals, dtype=np.float64).reshape(-1, 2).T
-    return x, y
+    return [
+        (float(margins[group].mean()), float(np.average(shares[group], weights=votes[group])), len(group))
+        for group in groups
+    ]
 
 
 def map_of_disagreements(report: AgreementReport, results: Results) -> Figure:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from annotation.reports.figures.agreement import claim_marks
-from annotation.reports.figures.style import INK, LIGHT, LINE, PERCENT, QUIET, drawing_style
+from annotation.reports.figures.style import INK, LIGHT, LINE, PERCENT, QUIET, drawable, drawing_style
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.sections.claim import main_numbers
 from jobs.refusals import Refused
@@ -32,7 +32,7 @@ def to_card(report: AgreementReport) -> bytes:
     if report.results is None:
         raise Refused("The study is sealed until it closes: a card shows results, and there are none yet.")
     buffer = io.BytesIO()
-    with drawing_style(figure__constrained_layout__use=False):
+    with drawing_style(are_letters_outlines=True, figure__constrained_layout__use=False):
         _drawn(report, report.results).savefig(buffer, format="png", dpi=_DOTS, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -54,11 +54,12 @@ def _drawn(report: AgreementReport, results: Results) -> Figure:
 
 
 def _lines(sentence: str) -> list[str]:
-    lines = wrap(sentence, _LETTERS)
+    lines = wrap(drawable(sentence), _LETTERS)
     return lines if len(lines) <= _MOST_LINES else [*lines[: _MOST_LINES - 1], f"{lines[_MOST_LINES - 1]} …"]
 
 
 def _cut(text: str, most: int) -> str:
+    text = drawable(text)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

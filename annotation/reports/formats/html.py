@@ -14,6 +14,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from annotation.reports.figures.draw import draw
+from annotation.reports.figures.svg import speaking
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.forest import forest
@@ -31,6 +32,7 @@ MOST_BYTES = 15_000_000  # of the one file
 MOST_ROWS = 500  # of a table in the file: more is read in the explorer or by a program
 ROWS_ON_PAGE = 100  # of a table on the web, where the explorer is: folded rows delay the first paint, too
 MOST_LETTERS = 500  # of a cell
+MOST_SPEAKING = 150  # marks of the map of disagreements that show their comparison in words
 _FILE = "reports/file.html"
 _FONT = re.compile(r'url\("\.\./(fonts/[^"]+)"\)')
 _WORDS_BYTES = 2_000  # of the text that introduces the contact sheets
@@ -125,8 +127,12 @@ def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = No
     """
 
     def inline(figure: Figure) -> SafeString:
-        label = f'<svg role="img" aria-label="{escape(f"{figure.title}: {figure.words}")}"'
-        return mark_safe(draw(report, figure.name).replace("<svg", label, 1))  # noqa: S308 - escaped by matplotlib
+        svg = draw(report, figure.name)
+        if figure.name == "disagreements":
+            svg = _speaking_map(svg, report)
+        role = "group" if "<title>" in svg else "img"  # an image has nothing that the keyboard reaches
+        label = f'<svg role="{role}" aria-label="{escape(f"{figure.title}: {figure.words}")}"'
+        return mark_safe(svg.replace("<svg", label, 1))  # noqa: S308 - escaped by matplotlib and below
 
     rules = (*map(_stylesheet, STYLESHEETS), page_style(report, paper=paper))
     css = mark_safe("\n".join(rules))  # noqa: S308 - our own files, and a name whose signs are escaped
@@ -138,6 +144,14 @@ def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = No
     by_number = {one.row.position: one.sheets for one in made.comparisons}
     shown = [example | {"sheets": by_number.get(example["number"], ())} for example in context["examples"]]
     return render_to_string(_FILE, context | {"contact_sheets": made, "examples": shown})
+
+
+def _speaking_map(svg: str, report: AgreementReport) -> str:
+    """Return the map of disagreements whose marks say which comparison they are."""
+    for one in points(report, most=MOST_SPEAKING):
+        mark = f"disagreements-comparison-{one['number']}"
+        svg = svg.replace(f'<g id="{mark}">', speaking(mark, escape(one["said"])))
+    return svg
 
 
 def _stylesheet(name: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from annotation.reports.figures.data import to_csv
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.figures.style import QUIET, drawing_style
+from annotation.reports.figures.style import QUIET, drawable, drawing_style
 from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
@@ -73,10 +73,11 @@ def write_latex(report: AgreementReport, folder: Path, *, progress: Progress = s
 def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str) -> bytes:
     """Return a figure as the bytes of a PDF, SVG or PNG file."""
     buffer = io.BytesIO()
-    with drawing_style(pdf__fonttype=42):  # TrueType outlines, which journals take
+    with drawing_style(are_letters_outlines=suffix != "svg", pdf__fonttype=42):  # TrueType, which journals take
         figure = DRAWINGS[name](report, results)
         if report.notices:
-            small_print = fill(" ".join(report.notices), _NOTICE_WIDTH)
+            notices = " ".join(report.notices)
+            small_print = fill(notices if suffix == "svg" else drawable(notices), _NOTICE_WIDTH)
             figure.supxlabel(small_print, fontsize=5.5, color=QUIET, x=0.01, ha="left")
         if suffix == "svg":
             return as_file(to_svg(figure, name=name)).encode()

@@ -15,6 +15,7 @@ from annotation.reports.formats import pdf
 from annotation.reports.formats.card import to_card
 from annotation.reports.formats.html import to_html
 from annotation.reports.formats.page_style import page_style
+from annotation.reports.formats.paper import drawn
 from annotation.reports.report import build_report
 from benchmarks.simulated_study import simulated_study
 from jobs.refusals import Refused
@@ -57,6 +58,19 @@ def test_a_card_shows_what_the_report_says(simulated: AgreementReport) -> None:
 def test_a_card_of_several_models_is_drawn() -> None:
     report = build_report(simulated_data(Simulated(prompts=6, quality=(-0.5, 1.0, 0.2), annotators=6)))
     assert to_card(report).startswith(b"\x89PNG")
+
+
+def test_letters_that_no_typeface_has_are_named_instead_of_drawn_as_boxes(simulated: AgreementReport) -> None:
+    def named(name: str) -> AgreementReport:
+        lines = tuple(replace(line, sentence=line.sentence.replace("Alpha", name)) for line in simulated.verdict)
+        return replace(simulated, verdict=lines, study=replace(simulated.study, name=name, model_a=name))
+
+    foreign, spelled = named("模型 🐈\u200d⬛ б"), named("?? [cat]⬛ б")
+    assert to_card(foreign) == to_card(spelled)
+    for suffix in ("png", "svg"):
+        figures = [drawn(one, one.results, "scores-box", suffix) for one in (foreign, spelled) if one.results]
+        assert (figures[0] == figures[1]) == (suffix != "svg"), suffix
+        assert suffix != "svg" or "模型 🐈" in figures[0].decode()
 
 
 @pytest.mark.django_db

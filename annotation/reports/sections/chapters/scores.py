@@ -55,5 +55,6 @@ def _seeds(noise: ImageNoise) -> tuple[str, ...]:
         f"{counted(noise.comparisons, 'winner')}."
     )
     if fresh.agreement_where_clear.value is not None and fresh.doubtful:
-        said += f" Without these the strict agreement is {within(fresh.agreement_where_clear)}."
+        clear = fresh.agreement_where_clear
+        said += f" Without these the strict agreement is {within(clear)} of {counted(clear.n, 'comparison')}."
     return (said,)

@@ -12,6 +12,7 @@ from annotation.reports.figures import scores
 from annotation.reports.figures.draw import DRAWINGS, draw
 from annotation.reports.figures.style import MODEL_COLOURS, MODEL_SHAPES
 from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.html import to_html
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +29,18 @@ def drawn(figure: Figure) -> set[tuple[object, object]]:
     """The shape and colour of everything that is drawn with a mark."""
     lines = [line for axes in figure.axes for line in axes.lines if line.get_marker() not in ("None", "")]
     return {(line.get_marker(), line.get_color()) for line in lines}
+
+
+def test_a_mark_says_its_numbers_in_the_file_without_a_network(report: AgreementReport) -> None:
+    page = to_html(report)
+    assert report.results
+    bins = [row.agreement.n for row in report.results.margins.by_margin if row.agreement.n]
+    said = re.findall(r'<g id="margin-mark-\d+" tabindex="0" role="img" aria-label="([^"]*)"><title>\1</title>', page)
+    assert [int(re.findall(r"of (\d+) comparison", text)[0]) for text in said] == bins
+    speaking = re.findall(r'<g id="disagreements-comparison-(\d+)" tabindex="0" role="img" aria-label="(\d+)\. “', page)
+    wrong = [row.position for row in report.results.comparisons if not row.agrees]
+    assert sorted(speaking) == [(str(number), str(number)) for number in wrong]
+    assert '<svg role="group" aria-label="Agreement by margin' in page
 
 
 def test_figures_that_threads_draw_at_once_are_those_drawn_one_by_one(report: AgreementReport) -> None:
