@@ -198,5 +198,6 @@ def test_it_compiles(tmp_path: Path, plan: Plan, *, are_figures_there: bool) -> 
 @pytest.mark.slow
 def test_the_report_of_several_models_compiles(tmp_path: Path) -> None:
     report = build_report(simulated_data(Simulated()))
-    (tmp_path / "report.tex").write_text(render(report, "latex"))
-    assert faults(compiled(tmp_path)) == []
+    paper.write_latex(report, tmp_path)
+    assert faults(log := compiled(tmp_path)) == []
+    assert all(f"figures/{figure.name}.pdf" in "".join(log.split()) for figure in figures_of(report))
