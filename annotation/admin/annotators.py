@@ -51,8 +51,11 @@ class AnnotatorAdmin(SharedAdmin):
         return self._editable(request).exists()
 
     def has_change_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
-        """Ask for an editor of the annotator's study."""
-        return self._editable(request).exists() if obj is None else may_change(request, obj.study)
+        """Ask for an editor of the annotator's study. What was withdrawn or erased gets no new label."""
+        if obj is None:
+            return self._editable(request).exists()
+        is_gone = obj.state == Annotator.State.WITHDRAWN or obj.study.erased_at is not None
+        return not is_gone and may_change(request, obj.study)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Offer the studies that the account may change."""

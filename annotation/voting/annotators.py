@@ -142,8 +142,9 @@ def has_voted(annotator: Annotator) -> bool:
 
 
 def read_instructions(*, annotator: Annotator, now: datetime) -> None:
-    """Record when the annotator first read the instructions; later calls change nothing."""
-    Annotator.objects.filter(pk=annotator.pk, instructions_read_at=None).update(instructions_read_at=now)
+    """Record when the annotator first read the instructions; later calls, and after a withdrawal, change nothing."""
+    unread = Annotator.objects.filter(pk=annotator.pk, instructions_read_at=None)
+    unread.exclude(state=Annotator.State.WITHDRAWN).update(instructions_read_at=now)
 
 
 @in_turn

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from annotation.models import Annotator, Assignment, ImageReport, Study, Vote
 from annotation.voting.annotators import invite
+from annotation.voting.withdrawal import withdraw
 from tests.annotation.voting.open_studies import after, assert_invariants, make_study
 
 pytestmark = pytest.mark.django_db
@@ -188,6 +189,13 @@ def test_reading_the_instructions_is_recorded_once(annotator: Annotator) -> None
     post(annotator, "instructions-read")
     annotator.refresh_from_db()
     assert annotator.instructions_read_at == first is not None
+
+
+def test_after_a_withdrawal_nothing_is_recorded_and_nothing_fails(annotator: Annotator) -> None:
+    withdraw(annotator=annotator, until=None, now=timezone.now())
+    assert post(annotator, "instructions-read") == (204, None)
+    annotator.refresh_from_db()
+    assert annotator.instructions_read_at is None
 
 
 def test_a_paused_study_stops_but_takes_what_was_on_the_screen(study: Study, annotator: Annotator) -> None:
