@@ -144,3 +144,12 @@ def test_each_module_is_named_after_its_subject() -> None:
     nameless = {"utils", "util", "helpers", "helper", "services", "service", "common", "misc"}
     paths = modules(*APPS, "config", "miniatures", "benchmarks")
     assert [str(path) for path in paths if nameless & {path.stem, *path.parts}] == []
+
+
+def test_no_text_holds_the_marks_of_a_merge() -> None:
+    rooms = [ROOT / room for room in ("docs", "templates", "static", "locale")]
+    paths = [*ROOT.glob("*.md"), *(path for room in rooms for path in room.rglob("*"))]
+    texts = [path for path in paths if path.suffix in {".md", ".html", ".js", ".css", ".po", ".toml"}]
+    assert len(texts) > 100
+    marks = (b"\n<<<<<<< ", b"\n>>>>>>> ")
+    assert [str(path) for path in texts if any(mark in path.read_bytes() for mark in marks)] == []
