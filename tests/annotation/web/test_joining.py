@@ -225,4 +225,4 @@ def test_a_platform_gets_the_code_of_a_full_study_for_a_person_from_the_pilot(cl
     assert not client.cookies, "the id is enough"
     page = Client().get(f"{link_of(study)}?PROLIFIC_PID=p1").content.decode()
     assert "You took part in the pilot" in page
-    assert PLATFORM["study_full_code"] in page
+    assert str(PLATFORM["study_full_code"]) in page
