@@ -11,8 +11,8 @@ from annotation.models import Annotator, Answer, Assignment, ImageReport, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
 from tests.annotation.voting.open_studies import assert_invariants
+from tests.annotation.web.annotator.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
-from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.journeys.people import SCREENS, Person, assert_exactly, at_a_screen, fail_one_image, practised, tab_to
 from tests.journeys.web_process import WebProcess
 

@@ -23,8 +23,8 @@ from annotation.web.annotator.images import _decrypted, addresses
 from annotation.web.api.voting import image_tokens
 from generation.models import GeneratedImage, ImageSet
 from tests.annotation.web import drawn_studies
+from tests.annotation.web.annotator.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.annotation.web.drawn_studies import TIDY, UNTIDY, DrawnStudy, draw_study
-from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from annotation.models import Annotator, Assignment, Vote
 from tests.annotation.web.drawn_studies import draw_study
-from tests.annotation.web.test_preview import WHOLE
+from tests.annotation.web.researcher.test_preview import WHOLE
 from tests.journeys.conftest import PHONE
 from tests.journeys.test_uploads import login
 

@@ -48,9 +48,9 @@ from generation.models import DiffusionModel, EndpointAccount
 from tests.annotation.reports.voted_studies import Plan as VotedPlan
 from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.annotation.studies.lifecycle.test_quality_watch import QUALITY, came
-from tests.annotation.web.busy_installation import busy_installation
+from tests.annotation.web.annotator.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
-from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
+from tests.annotation.web.installation.busy_installation import busy_installation
 from tests.factories import make_researcher, make_study, put_in_state, score_all
 from tests.journeys.conftest import WCAG
 from tests.journeys.people import SCREENS

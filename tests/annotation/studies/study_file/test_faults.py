@@ -1,134 +1,18 @@
-"""The study file: valid files, every fault with its line, and writing it back."""
+"""The study file: every fault with its key and line."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from annotation.studies.documents import document, sha256
-from annotation.studies.manifest import AnalysisPlan, Manifest
-from annotation.studies.pairs import PairsPlan
-from annotation.studies.study_file.fault_sentences import file_keys
-from annotation.studies.study_file.reading import StudyFileFault, parse, read_study_file
-from annotation.studies.study_file.tables import draw_seeds
+from annotation.studies.documents import document
+from annotation.studies.study_file.reading import parse, read_study_file
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from jobs.refusals import Refused
+from tests.annotation.studies.study_file.study_texts import STUDY, changed, faults_in
 from tests.factories import make_manifest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-NOT_OF_TWO = ("annotation.floor", *(f"pairs.{name}" for name in PairsPlan.model_fields))  # see test_pairs
-TABLES = ("models.a.options", "models.b.options", "analysis.leaks_from", "metrics")  # keys that are tables of their own
-STUDY = """
-name = "A study"
-
-[models.a]
-name = "Alpha"
-checkpoint = "/models/alpha"
-
-[models.b]
-name = "Beta"
-checkpoint = "/models/beta"
-
-[prompts]
-list = ["a cat", "a dog"]
-
-[images]
-per_set = 3
-seeds = 7
-"""
-
-
-def faults_in(text: str, base: Path | None = None) -> list[str]:
-    with pytest.raises(StudyFileFault) as raised:
-        parse(text, base)
-    return [str(fault) for fault in raised.value.faults]
-
-
-def changed(old: str, new: str) -> str:
-    assert STUDY.count(old) == 1
-    return STUDY.replace(old, new)
-
-
-def test_a_short_file_is_a_whole_manifest() -> None:
-    manifest = parse(STUDY, None)
-    assert (manifest.slug, manifest.source, manifest.sealed) == ("a-study", "generated", True)
-    assert [prompt.text for prompt in manifest.prompts] == ["a cat", "a dog"]
-    assert manifest.seeds == draw_seeds(7, 3)
-    assert manifest.encoder.revision  # the default encoder is pinned
-
-
-def test_an_interval_needs_a_resample_beyond_each_end() -> None:
-    text = f"{STUDY}[analysis]\nlevel = 0.999\nresamples = "
-    said = "must be at least 2000 at a level of 0.999: one beyond each end of an interval."
-    assert faults_in(f"{text}1999\n") == [f"line 20, analysis.resamples: {said}"]
-    assert parse(f"{text}2000\n", None).analysis.resamples == 2000
-
-
-@pytest.mark.parametrize("level", [0.5001, 0.79, 0.9999])
-def test_a_new_study_needs_a_level_at_which_intervals_say_something(level: float) -> None:
-    text = f"{STUDY}[analysis]\nlevel = {level}\n"
-    assert faults_in(text) == ["line 19, analysis.level: must lie between 0.8 and 0.999; 0.95 is usual."]
-    of_earlier = parse(STUDY, None).model_copy(update={"analysis": AnalysisPlan(level=level)})
-    assert parse(text, None, earlier=of_earlier).analysis.level == level
-
-
-def test_seeds_as_a_list_keep_their_order() -> None:
-    assert parse(changed("seeds = 7", "seeds = [9, 1, 5]"), None).seeds == (9, 1, 5)
-    assert parse(changed("per_set = 3\nseeds = 7", "seeds = [9, 1]"), None).seeds == (9, 1)
-
-
-def test_prompts_with_clusters() -> None:
-    text = changed('"a cat", "a dog"', '{text = "a cat", cluster = "pets"}, "a dog"')
-    assert [prompt.cluster for prompt in parse(text, None).prompts] == ["pets", ""]
-
-
-@pytest.mark.parametrize("head", ["", "\ufeff"], ids=["plain", "byte order mark"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-def test_prompts_from_a_file(tmp_path: Path, head: str, end: str) -> None:
-    (tmp_path / "prompts.txt").write_text(
-        head + end.join(["a cat ", "ein Gr\u00fcffelo", "", ""]), encoding="utf-8", newline=""
-    )
-    study = tmp_path / "study.toml"
-    text = head + changed('list = ["a cat", "a dog"]', 'file = "prompts.txt"').replace("\n", end)
-    study.write_text(text, encoding="utf-8", newline="")
-    assert [prompt.text for prompt in read_study_file(study).prompts] == ["a cat", "ein Gr\u00fcffelo"]
-
-
-def test_the_hash_is_that_of_what_is_said_not_of_where_it_is_said(tmp_path: Path) -> None:
-    hashes = {sha256(parse(STUDY, None))}
-    for name in ("one.txt", "other.txt"):
-        (tmp_path / name).write_text("a cat\na dog\n")
-        text = changed('list = ["a cat", "a dog"]', f'file = "{name}"')
-        hashes.add(sha256(parse(text, tmp_path)))
-    assert len(hashes) == 1
-    assert sha256(parse(changed("a dog", "a hog"), None)) not in hashes
-
-
-def test_local_paths_start_from_the_study_file(tmp_path: Path) -> None:
-    (tmp_path / "weights").mkdir()
-    text = changed("/models/alpha", "./absent").replace("/models/beta", "weights")
-    text += '[encoder]\ncheckpoint = "./clip"\n'
-    manifest = parse(text, tmp_path)
-    assert manifest.model_a.checkpoint == str(tmp_path / "absent")
-    assert manifest.model_b.checkpoint == str(tmp_path / "weights")
-    assert manifest.encoder.checkpoint == str(tmp_path / "clip")
-
-
-def test_a_hub_id_with_its_commit() -> None:
-    text = changed('checkpoint = "/models/alpha"', f'checkpoint = "org/alpha"\nrevision = "{COMMIT}"')
-    assert parse(text, None).model_a.revision == COMMIT
-
-
-def test_moments_are_kept_in_utc() -> None:
-    text = STUDY + "[annotation]\nopens_at = 2026-12-01T10:00:00+01:00\n"
-    plan = parse(text, None).annotation
-    assert plan.opens_at == datetime(2026, 12, 1, 9, tzinfo=UTC)
-    same = parse(text.replace("10:00:00+01:00", "09:00:00Z"), None)
-    assert sha256(same) == sha256(parse(text, None))
 
 
 FAULTS = {
@@ -372,10 +256,6 @@ def test_a_fault_is_named_with_its_key_and_line(text: str, expected: list[str]) 
     assert faults_in(text) == expected
 
 
-def test_a_name_that_is_a_date_gives_a_slug() -> None:
-    assert parse(changed('name = "A study"', "name = 2026-01-01"), None).slug == "2026-01-01"
-
-
 def test_a_file_without_an_end_is_refused() -> None:
     with pytest.raises(Refused, match=r"/dev/zero is larger than 67,108,864 bytes"):
         read_study_file(Path("/dev/zero"))
@@ -450,151 +330,9 @@ def test_a_fault_quotes_a_long_value_without_its_middle(tmp_path: Path, key: str
     assert max(map(len, found)) < 1200
 
 
-def test_ten_thousand_prompts() -> None:
-    prompts = ",\n".join(f'"prompt {number}"' for number in range(10_000))
-    manifest = parse(changed('"a cat", "a dog"', prompts), None)
-    assert len(manifest.prompts) == 10_000
-    assert parse(write_study_file(manifest), None) == manifest
-
-
 def test_a_hand_made_manifest_cannot_contradict_itself_either() -> None:
     with pytest.raises(ValueError, match=r"models\.b\.name: both models are called"):
         make_manifest(model_b={"name": "Alpha"})
-
-
-def test_whole_numbers_where_fractions_may_stand_change_no_hash() -> None:
-    plan = document(parse(STUDY, None))
-    plan["sampling"]["guidance_scale"] = 7
-    whole = Manifest.model_validate(plan)
-    plan["sampling"]["guidance_scale"] = 7.0
-    assert sha256(whole) == sha256(Manifest.model_validate(plan))
-
-
-TAKEN = ("alpha", "left", "right", "tie")
-words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20).filter(str.strip)
-pages = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"), max_size=40)
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-
-
-@st.composite
-def manifests(draw: st.DrawFn) -> Manifest:
-    texts = draw(st.lists(words, min_size=1, max_size=4, unique_by=lambda text: text.strip()))
-    annotation = {"overlap": draw(st.integers(1, 9)), "opens_at": draw(st.none() | moments)}
-    changes: dict[str, Any] = {
-        "notice": draw(pages),
-        "sealed": draw(st.booleans()),
-        "prompts": [{"text": text, "cluster": draw(st.sampled_from(["", "c"]))} for text in texts],
-        "seeds": draw(st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=4, unique=True)),
-        "texts": {"instructions": draw(pages), "question": draw(words)},
-        "annotation": annotation | {"lease_minutes": draw(st.floats(0.1, 60))},
-        "sampling": {"guidance_scale": draw(st.integers(0, 9) | st.floats(0, 20)), "negative_prompt": draw(pages)},
-    }
-    lora: dict[str, Any] = {"name": draw(words.filter(lambda name: name.strip().lower() not in TAKEN))}
-    lora |= {"checkpoint": "/c", "lora": "/l", "lora_scale": draw(st.floats(-2, 2))}
-    lora |= {"variant": draw(st.sampled_from(["", "fp16"])), "lora_file": draw(st.sampled_from(["", "a.safetensors"]))}
-    try:
-        return make_manifest(source="generated", model_b=lora, **changes)
-    except ValueError:  # two texts that are equal after normalisation
-        from hypothesis import reject
-
-        reject()
-
-
-@settings(max_examples=60, deadline=None)
-@given(manifests())
-def test_a_study_written_back_is_the_same_study(manifest: Manifest) -> None:
-    again = parse(write_study_file(manifest), None)
-    assert again == manifest
-    assert sha256(again) == sha256(manifest)
-    assert Manifest.model_validate(document(manifest)) == manifest
-
-
-OTHER_DATE = "privacy.erase_days_after_closing"  # stands in place of erase_at
-
-
-def test_every_key_of_the_file_is_written_back() -> None:
-    manifest = make_manifest(
-        source="generated",
-        model_b={
-            "name": "B",
-            "checkpoint": "/b",
-            "lora": "/l",
-            "lora_scale": 1,
-            "options": {"timestep_spacing": "trailing"},
-        },
-        annotation={
-            "most_annotators": 3,
-            "opens_at": "2026-12-01T00:00:00Z",
-            "closes_at": "2026-12-02T00:00:00Z",
-            "withdrawal_until": "2026-12-24T00:00:00Z",
-        },
-        privacy={"erase_at": "2027-12-24T00:00:00Z"},
-        prompts=[{"text": "a", "cluster": "b"}],
-        analysis={
-            "equivalence_margin": 0.05,
-            "assumed_difference": 0.1,
-            "person_margin": 0.05,
-            "leaks_from": {"my metric": {"annotators": ["anna"], "prompts": True}},
-        },
-    )
-    text = write_study_file(manifest)
-    for key in file_keys():
-        if key not in (*NOT_OF_TWO, "prompts.file", "models.a.lora_scale", OTHER_DATE, *TABLES):
-            assert f"{key.rpartition('.')[2]} = " in text
-    assert "[models.b.options]\ntimestep_spacing = " in text
-    assert '[analysis.leaks_from."my metric"]\nannotators = [\n    "anna",\n]\nprompts = true' in text
-    assert "[models.a.options]" not in text
-    assert "erase_days_after_closing = 9\n" in write_study_file(make_manifest(privacy={OTHER_DATE[8:]: 9}))
-
-
-def test_a_key_that_came_later_changes_no_hash_until_it_is_used() -> None:
-    """Version 0.1 gave this study file this hash, and people have quoted such hashes in preregistrations."""
-    plain = make_manifest(source="generated")
-    assert sha256(plain) == "6f81700804e7d6d7d0b35284884f1ad0fa890476c3547b901162df6361906518"
-    options = {"name": "Beta", "checkpoint": "/models/beta", "options": {"shift": 3.0}}
-    assert sha256(make_manifest(source="generated", model_b=options)) != sha256(plain)
-    used = make_manifest(source="generated", platform={"study_full_code": "C5"})
-    assert sha256(used) != sha256(plain)
-    assert Manifest.model_validate(document(used)) == used
-
-
-INAPPLICABLE = {
-    "generated": set(),
-    "images": {"sampling", "seeds"},
-    "external": {"sampling", "seeds", "encoder", "frame", "quality", "platform"},
-}
-
-
-@pytest.mark.parametrize(("source", "absent"), INAPPLICABLE.items())
-def test_what_does_not_apply_is_in_no_document_and_no_file(source: str, absent: set[str]) -> None:
-    manifest = make_manifest(source=source)
-    plan, text = document(manifest), write_study_file(manifest)
-    assert set(Manifest.model_fields) - {"models", "pairs"} - set(plan) == absent | {"metrics", "privacy"}
-    assert (plan["model_a"] == {"name": "Alpha"}) == (source != "generated")
-    assert [word for word in ("[sampling]", "768", "euler", "dtype", "[images]", "[encoder]") if word in text] == (
-        ["[sampling]", "768", "euler", "dtype", "[images]", "[encoder]"]
-        if source == "generated"
-        else ["[encoder]"]
-        if source == "images"
-        else []
-    )
-    assert Manifest.model_validate(plan) == manifest
-    assert parse(text, None) == manifest
-    assert sha256(parse(text, None)) == sha256(manifest)
-
-
-def test_sampling_parameters_in_an_older_manifest_or_file_of_imported_images_are_passed_over() -> None:
-    manifest = make_manifest()
-    older = manifest.model_dump(mode="json")
-    older["sampling"]["width"] = 512
-    assert Manifest.model_validate(older) == manifest
-    assert parse(write_study_file(manifest) + "\n[sampling]\nwidth = 512\n", None) == manifest
-
-
-def test_what_an_external_study_says_of_itself_is_kept() -> None:
-    manifest = make_manifest(source="external", encoder={"kind": "dinov2", "checkpoint": "/d"})
-    assert document(manifest)["encoder"]["checkpoint"] == "/d"
-    assert Manifest.model_validate(document(manifest)) == manifest
 
 
 def test_a_study_file_can_only_name_an_endpoint() -> None:

@@ -16,7 +16,7 @@ from annotation.studies.pilot.making import make_pilot
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.web.annotator import places
-from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS, Visitor
+from tests.annotation.web.annotator.test_onboarding import FRAME, PLATFORM, TEXTS, Visitor
 from tests.factories import give_vote, make_study, put_in_state
 
 pytestmark = pytest.mark.django_db

@@ -21,7 +21,7 @@ from annotation.models import AuditEntry
 from annotation.web.access.single_sign_on.claims import TokenRefused, is_verified_email, verified_claims
 from config.environment import Environment
 from config.single_sign_on import APPS, SingleSignOn, single_sign_on
-from tests.annotation.web.fake_issuer import CLIENT, SECRET, FakeIssuer, fake_issuer, key_set, token
+from tests.annotation.web.access.fake_issuer import CLIENT, SECRET, FakeIssuer, fake_issuer, key_set, token
 
 BEGIN, BACK = "/accounts/single-sign-on/", "/accounts/single-sign-on/callback/"
 ADA = {"email": "ada@lab.example", "email_verified": True}
@@ -108,7 +108,7 @@ def on(issuer: FakeIssuer, transactional_db: None, monkeypatch: pytest.MonkeyPat
     chosen = single_sign_on(Environment())
     with override_settings(
         INSTALLED_APPS=installed,
-        ROOT_URLCONF="tests.annotation.web.with_single_sign_on",
+        ROOT_URLCONF="tests.annotation.web.access.with_single_sign_on",
         SINGLE_SIGN_ON=chosen,
         SOCIALACCOUNT_PROVIDERS=chosen.providers,
     ):

@@ -19,7 +19,7 @@ from annotation.studies.installation import storage
 from annotation.studies.tokens import create_token, token_of
 from generation.models import Card, DiffusionModel, EndpointAccount, GenerationJob, ModelTrial
 from scoring.models import ScoringJob
-from tests.annotation.web.busy_installation import FAULT, busy_installation
+from tests.annotation.web.installation.busy_installation import FAULT, busy_installation
 from tests.factories import make_study, member
 
 pytestmark = pytest.mark.django_db

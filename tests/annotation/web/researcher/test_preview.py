@@ -18,8 +18,8 @@ from annotation.web.annotator.images import ADDRESSES
 from annotation.web.api.schemas import ComparisonOut, DoneOut
 from annotation.web.researcher.preview.comparisons import SALT, token_of
 from generation.models import DiffusionModel
+from tests.annotation.web.annotator.test_onboarding import FRAME, PLATFORM, RIGHT, TEXTS, WRONG
 from tests.annotation.web.drawn_studies import draw_study
-from tests.annotation.web.test_onboarding import FRAME, PLATFORM, RIGHT, TEXTS, WRONG
 from tests.factories import import_sets, make_study, member
 
 pytestmark = pytest.mark.django_db
