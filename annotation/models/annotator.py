@@ -23,9 +23,17 @@ def new_seed() -> int:
     return secrets.randbelow(2**63)
 
 
+MARKED = "withdrawn:"  # no platform's id has a colon
+
+
 def withdrawal_marker(*, study_id: int, external_id: str) -> str:
-    """The text that replaces a platform's id after a withdrawal. It recognises the same person and names nobody."""
-    return "withdrawn:" + salted_hmac(f"semblance withdrawal {study_id}", external_id, algorithm="sha256").hexdigest()
+    """The text that replaces a platform's id after a withdrawal. It recognises the same person and names nobody.
+
+    An id that it replaced already stays.
+    """
+    if external_id.startswith(MARKED):
+        return external_id
+    return MARKED + salted_hmac(f"semblance withdrawal {study_id}", external_id, algorithm="sha256").hexdigest()
 
 
 def pseudonym(number: int) -> str:

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from annotation.models import Annotator, RepeatableAnswer, Study
+from annotation.models.annotator import withdrawal_marker
 from annotation.models.personal_data import blank_columns, delete_personal_rows, field_names
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.report_jobs.erasure import delete_stored_reports
@@ -58,7 +59,9 @@ def erase_personal_data(*, study: Study, reason: str = BY_OWNER, actor: User | N
     refuse_unfinished_import(study)
     refuse_unfinished_withdrawal(study)
     ids = list(study.annotators.order_by("pk").values_list("pk", flat=True))
-    in_slices(ids, partial(_erase, _kept_labels(study)), most=MOST_AT_ONCE)
+    in_slices(ids, partial(_erase, study, _kept_labels(study)), most=MOST_AT_ONCE)
+    # Hashes of platform ids, which erased pilots keep until here.
+    Annotator.objects.filter(study__in=study.pilots.exclude(erased_at=None)).update(external_id="")
     # What the API keeps for a day, for invitations that are sent again, holds the open link beside the personal ones.
     RepeatableAnswer.objects.filter(body__contains=study.open_link_token).delete()
     for upload in study.uploads.filter(is_stored=True):
@@ -79,12 +82,14 @@ def _kept_labels(study: Study) -> frozenset[int]:
     return frozenset(pk for pk, label in labels if label in named or label == names[pk])
 
 
-def _erase(kept_labels: Collection[int], annotator_ids: Sequence[int]) -> None:
+def _erase(study: Study, kept_labels: Collection[int], annotator_ids: Sequence[int]) -> None:
     columns: list[str] = []
     people = list(Annotator.objects.select_for_update().filter(pk__in=annotator_ids).order_by("pk"))
     for one in people:
-        label = one.label
+        label, known_as = one.label, one.external_id
         columns = blank_columns(one)
+        if known_as and study.pilot_of and not study.pilot_of.is_over:
+            one.external_id = withdrawal_marker(study_id=study.pk, external_id=known_as)
         one.label = label if one.pk in kept_labels or one.is_simulated else ""
     Annotator.objects.bulk_update(people, columns)
     delete_personal_rows(annotator_ids)
@@ -112,5 +117,10 @@ def retention_effects(study: Study) -> tuple[list[str], list[str]]:
     ]
     if any(leak.annotators for leak in current_manifest(study).analysis.leaks_from.values()):
         kept.append("the names of annotators in the study file (analysis.leaks_from), which cannot change any more")
+    if study.pilot_of and not study.pilot_of.is_over:
+        kept.append(
+            "a hash in place of each platform id, which keeps these people out of the study that this is a pilot of, "
+            "until that study's data is erased; people who came without a platform id are not recognised any more"
+        )
     kept.append("files that were downloaded before, and backups: these are yours to delete")
     return removed, kept

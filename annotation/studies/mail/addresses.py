@@ -1,5 +1,6 @@
 """The addresses that a researcher pastes: one a line, with or without a name before it. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import parseaddr
 
@@ -33,9 +34,13 @@ def recipients_in(text: str) -> list[Recipient]:
     return list(found.values())
 
 
-def recipient(address: str, label: str = "") -> Recipient:
-    """Return a person to invite. Raises Refused for what is no address, or for a label that is too long."""
-    return _checked(address, label, "people")
+def recipients_of(people: Iterable[tuple[str, str]]) -> list[Recipient]:
+    """Return the people with these addresses and labels, each address once. Raises Refused with the first fault."""
+    found: dict[str, Recipient] = {}
+    for number, (address, label) in enumerate(people, start=1):
+        one = _checked(address, label, f"people: number {number}")
+        found.setdefault(one.address, one)
+    return list(found.values())
 
 
 def _recipient(line: str, place: str) -> Recipient:

@@ -107,7 +107,7 @@ def _refuse_over(study: Study) -> None:
 
 
 def _refuse_site(site: str) -> None:
-    if not site.startswith(("https://", "http://")):
+    if not site.startswith(("https://", "http://")) or len(site.split()) != 1:  # a header of each mail has it
         raise Refused("site: say what links begin with, such as https://semblance.example (or set SITE_URL).")
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models.annotator import MARKED
 from annotation.studies.current import current_manifest
 from annotation.studies.onboarding_plan import PlatformPlan
 from annotation.voting.annotators import PEOPLE
@@ -45,7 +46,8 @@ def payments(study: Study, names: dict[int, str]) -> Iterator[Payment]:
         for one in some:
             spent = sorted([*_marks(one), *moments[one.pk]])
             if spent and one.pk in names:  # else they joined after the names were read
-                name = one.external_id or names[one.pk]
+                is_erased = one.external_id.startswith(MARKED)
+                name = names[one.pk] if is_erased else one.external_id or names[one.pk]
                 code = completion_code(one, platform, vote_count=votes[one.pk])
                 yield Payment(name, one.state, votes[one.pk], worked_minutes(spent), code)
 

@@ -27,6 +27,7 @@ from annotation.web.annotator.places import (
     annotator_of_device,
     no_room_page,
     pilot_token,
+    remember_pilot,
     remember_place,
 )
 
@@ -152,4 +153,5 @@ def _start_page(request: HttpRequest, manifest: Manifest, external_id: str) -> H
 def _joined(request: HttpRequest, annotator: Annotator) -> HttpResponse:
     response = redirect("visit", annotator.token)
     remember_place(response, annotator, path=request.path)
+    remember_pilot(response, annotator)
     return response

@@ -20,7 +20,7 @@ from annotation.voting.availability import Closure, NoRoom, closure, has_all_vot
 from annotation.voting.casting import last_vote, undo_seconds_left
 from annotation.voting.practice import practice_count
 from annotation.web.annotator.images import image_folder
-from annotation.web.annotator.places import no_room_page, pilot_token, remember_place
+from annotation.web.annotator.places import no_room_page, pilot_token, remember_pilot
 from annotation.web.annotator.viewers import bind
 
 
@@ -152,8 +152,8 @@ def annotator_page(view: AnnotatorView) -> TokenView:
             refused = NoRoom.PILOT, annotator.external_id
             return in_language(manifest.texts.language, lambda: no_room_page(request, manifest, *refused))
         response = in_language(manifest.texts.language, lambda: view(request, annotator, manifest, **values))
-        if annotator.study.pilot_of_id and annotator.has_come and not annotator.external_id:
-            remember_place(response, annotator, path="/")
+        if annotator.has_come and not annotator.external_id:
+            remember_pilot(response, annotator)
         bind(response, annotator_id=annotator.pk, path=image_folder())
         return response
 

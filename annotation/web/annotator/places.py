@@ -14,17 +14,23 @@ RELOAD_SECONDS = 60  # after which a page that waits for others asks again
 
 
 def remember_place(response: HttpResponse, annotator: Annotator, *, path: str) -> None:
-    """Store the annotator's link in a cookie that the browser sends to this path only.
+    """Store the annotator's link in a cookie that the browser sends to this path only."""
+    _store(response, DEVICE_COOKIE, annotator, path)
 
-    The cookie of a pilot goes to every path: the study itself must know who took part in its pilot.
-    """
-    study = annotator.study
+
+def remember_pilot(response: HttpResponse, annotator: Annotator) -> None:
+    """Store the link of an annotator of a pilot for every path: the study itself must know who took part in it."""
+    if annotator.study.pilot_of_id:
+        _store(response, _pilot_cookie(annotator.study.pilot_of_id), annotator, "/")
+
+
+def _store(response: HttpResponse, name: str, annotator: Annotator, path: str) -> None:
     response.set_signed_cookie(
-        _cookie(study),
+        name,
         annotator.token,
         salt=DEVICE_COOKIE,
         max_age=DEVICE_COOKIE_SECONDS,
-        path="/" if study.pilot_of_id else path,
+        path=path,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
@@ -33,17 +39,13 @@ def remember_place(response: HttpResponse, annotator: Annotator, *, path: str) -
 
 def annotator_of_device(request: HttpRequest, study: Study) -> Annotator | None:
     """Return the annotator of the study whose place this browser remembers, or None."""
-    token = request.get_signed_cookie(_cookie(study), default="", salt=DEVICE_COOKIE)
+    token = request.get_signed_cookie(DEVICE_COOKIE, default="", salt=DEVICE_COOKIE)
     return Annotator.objects.filter(token=token, study=study).first() if token else None
 
 
 def pilot_token(request: HttpRequest, study: Study) -> str:
     """Return the token of the link that this browser had in a pilot of the study, or an empty text."""
     return request.get_signed_cookie(_pilot_cookie(study.pk), default="", salt=DEVICE_COOKIE) or ""
-
-
-def _cookie(study: Study) -> str:
-    return _pilot_cookie(study.pilot_of_id) if study.pilot_of_id else DEVICE_COOKIE
 
 
 def _pilot_cookie(study_id: int) -> str:

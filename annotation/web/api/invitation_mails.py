@@ -8,7 +8,7 @@ from ninja import Router
 
 from annotation.models import InvitationMail
 from annotation.studies.audit import record
-from annotation.studies.mail.addresses import recipient
+from annotation.studies.mail.addresses import recipients_of
 from annotation.studies.mail.inviting import mail_invitations, remind
 from annotation.web.api import study_schemas as schemas
 from annotation.web.api.pages import answer, gives, next_page, page_of
@@ -43,7 +43,7 @@ def list_mails(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0
 @repeatable
 def write_mails(request: HttpRequest, slug: str, body: schemas.InvitationMailsIn) -> HttpResponse:
     """Create a personal link for each person and a mail with it; a worker sends them."""
-    people = list({one.address: one for one in (recipient(one.address, one.label) for one in body.people)}.values())
+    people = recipients_of((one.address, one.label) for one in body.people)
     written = mail_invitations(study=study_called(slug), people=people, **_common(request, body))
     return answer(schemas.MailsOut(written=written), status=201)
 

@@ -1,18 +1,26 @@
 """The documents of the API: what a script or the page sends, and what it receives."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
 
 MOST_RESPONSE_MS = 2**31 - 1
 
 
 class Request(Schema):
-    """A document that is sent. A field that is not known is refused."""
+    """A document that is sent. A field that is not known is refused, and so is NUL, which PostgreSQL's texts lack."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _refuse_nul(cls, value: Any) -> Any:
+        if any(isinstance(one, str) and "\0" in one for one in (value if isinstance(value, list) else [value])):
+            raise PydanticCustomError("nul", "The character NUL cannot be stored: leave it out")
+        return value
 
 
 class BallotIn(Request):

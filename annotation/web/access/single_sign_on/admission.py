@@ -20,7 +20,7 @@ from django.shortcuts import render
 from annotation.studies.audit import record
 from annotation.studies.installation.accounts import create_account
 from annotation.studies.sharing import is_researcher
-from annotation.web.access.single_sign_on.claims import is_verified_email
+from annotation.web.access.single_sign_on.claims import is_same_email, is_verified_email
 from jobs.refusals import Refused
 
 UNVERIFIED = "{issuer} has not verified an e-mail of yours, so it is not known which account is yours."
@@ -82,7 +82,7 @@ def _account(claims: Mapping[str, Any]) -> User:
         raise Refused(UNVERIFIED.format(issuer=settings.SINGLE_SIGN_ON.name))
     email = str(claims["email"])
     _refuse_domain(email)
-    found = list(User.objects.filter(email__iexact=email)[:2])
+    found = [user for user in User.objects.filter(email__iexact=email)[:20] if is_same_email(user.email, email)]
     if len(found) > 1:
         raise Refused(SEVERAL)
     if found:

@@ -20,7 +20,7 @@ from annotation.models import Annotator, Answer, AuditEntry, Contact, Study, Stu
 from annotation.models.personal_data import PERSONAL_FIELDS, blank_columns, field_names
 from annotation.reports.report_jobs import retention
 from annotation.reports.report_jobs.report_cache import cached_report, load_report
-from annotation.reports.report_jobs.retention import erase_due, erase_personal_data
+from annotation.reports.report_jobs.retention import erase_due, erase_personal_data, retention_effects
 from annotation.studies.audit import as_csv, as_json, history, whole_history
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import document
@@ -29,13 +29,13 @@ from annotation.studies.lifecycle.transitions import close, open_study
 from annotation.studies.manifest import Manifest
 from annotation.studies.people.data_record import data_record
 from annotation.studies.sharing import Role
-from annotation.voting.annotators import invite
+from annotation.voting.annotators import invite, was_in_pilot
 from annotation.voting.imports.vote_import import import_votes
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from tests.annotation.reports.voted_studies import crossed
 from tests.annotation.reports.voted_studies import make_study as make_voted_study
-from tests.factories import make_study, member
+from tests.factories import make_study, member, put_in_state
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 NOW = timezone.now()
@@ -242,3 +242,18 @@ def test_the_history_is_a_file_and_no_event_of_it_can_change(client: Client) -> 
     AuditEntry.objects.create(verb="logged in", actor_name="=cmd()")
     assert "'=cmd()" in as_csv(whole_history())
     assert len(json.loads(as_json(whole_history()))) == len(whole_history())
+
+
+def test_people_of_an_erased_pilot_are_still_kept_out_of_its_study() -> None:
+    pilot = with_personal_data()
+    study = make_study(slug="main")
+    Study.objects.filter(pk=pilot.pk).update(pilot_of=study)
+    erase_due(NOW)
+    assert SECRETS[1] not in every_row()
+    assert all(was_in_pilot(study=study, external_id=one) for one in (SECRETS[1], "gone-9"))
+    assert not was_in_pilot(study=study, external_id="worker-78")
+    pilot.refresh_from_db()
+    assert "is a pilot of" in " ".join(retention_effects(pilot)[1])
+    put_in_state(study, "closed")
+    erase_personal_data(study=study)
+    assert "withdrawn:" not in every_row()

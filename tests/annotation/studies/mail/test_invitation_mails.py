@@ -21,7 +21,7 @@ from django.utils import timezone
 from annotation.models import AuditEntry, Contact, InvitationMail, Study
 from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects
 from annotation.studies.mail import templates
-from annotation.studies.mail.addresses import Recipient, recipients_in
+from annotation.studies.mail.addresses import Recipient, recipients_in, recipients_of
 from annotation.studies.mail.inviting import mail_invitations, remind, to_remind
 from annotation.studies.mail.sending import MOST_TRIES, send_invitations
 from annotation.studies.mail.templates import checked
@@ -48,6 +48,13 @@ def reminded(study: Study, days: float) -> int:
         now=now,
         actor=None,
     )
+
+
+def test_the_place_of_an_address_that_is_none_is_named_and_a_site_fits_a_header() -> None:
+    with pytest.raises(Refused, match=r"people: number 2 is no e-mail address"):
+        recipients_of([("ada@lab.example", "Ada"), ("grace@lab.example\nBcc: eve@lab.example", "")])
+    with pytest.raises(Refused, match="site: say what links begin with"):
+        invite(make_study(), ADA, site=f"{SITE}\nBcc: eve@lab.example")
 
 
 def test_a_pasted_list_is_read_line_by_line() -> None:

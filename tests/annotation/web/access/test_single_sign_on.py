@@ -18,7 +18,7 @@ from django.test import Client, override_settings
 from django.urls import clear_url_caches
 
 from annotation.models import AuditEntry
-from annotation.web.access.single_sign_on.claims import TokenRefused, is_verified_email, verified_claims
+from annotation.web.access.single_sign_on.claims import TokenRefused, is_same_email, is_verified_email, verified_claims
 from config.environment import Environment
 from config.single_sign_on import APPS, SingleSignOn, single_sign_on
 from tests.annotation.web.access.fake_issuer import CLIENT, SECRET, FakeIssuer, fake_issuer, key_set, token
@@ -82,6 +82,13 @@ def test_a_token_counts_by_the_signature_of_the_issuers_key_only(issuer: FakeIss
         checked(issuer, issuer.token({"nonce": ""}), nonce="")
     with pytest.raises(TokenRefused):
         verified_claims(good, keys={"keys": "none"}, issuer=issuer.address, client_id=CLIENT, nonce="n1")
+
+
+def test_letters_that_a_database_takes_for_others_make_another_email() -> None:
+    assert is_same_email("Ada@Lab.example", "ada@lab.example")
+    assert is_same_email("ada@läb.example", "ada@läb.example")
+    for other in ("ada@l\u0131b.example", "\u212aim@lib.example", "\u017fam@lib.example"):
+        assert not is_same_email(other, other.upper().lower())
 
 
 def test_an_email_counts_only_if_the_issuer_says_that_it_is_verified() -> None:

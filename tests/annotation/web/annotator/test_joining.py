@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
@@ -195,9 +196,9 @@ def test_a_paused_study_promises_to_continue_to_its_annotators_only(client: Clie
     assert kept in client.get(f"/a/{invite(study=study, label='Ada').token}/").content.decode()
 
 
-def pilot_and_study(**manifest: Any) -> tuple[Study, Study]:
+def pilot_and_study(comparisons: int = 5, **manifest: Any) -> tuple[Study, Study]:
     """An open study with an open pilot."""
-    study = make_study(state="ready", comparisons=5, **manifest)
+    study = make_study(state="ready", comparisons=comparisons, **manifest)
     pilot = make_pilot(study=study, prompts=2)
     plan_comparisons(pilot, current_manifest(pilot))
     for one in (study, pilot):
@@ -217,6 +218,25 @@ def test_the_browser_of_a_person_from_the_pilot_is_recognised(client: Client) ->
     Annotator.objects.filter(pk=begun.pk).update(instructions_read_at=timezone.now())
     assert "You took part in the pilot" not in client.get(f"/a/{begun.token}/").content.decode()
     assert Client().get(link_of(study)).status_code == 200
+
+
+def test_the_first_of_two_pilots_still_knows_a_person_who_went_on_to_the_second(client: Client) -> None:
+    pilot, study = pilot_and_study(comparisons=9)
+    put_in_state(study, "ready")
+    second = make_pilot(study=study, prompts=2)
+    plan_comparisons(second, current_manifest(second))
+    put_in_state(second, "open")
+    links = [client.post(link_of(one))["Location"] for one in (pilot, second)]
+    assert pilot.annotators.count() == 1
+    # A browser keeps a cookie for each path; the test's client has one for each name.
+    client.cookies[places.DEVICE_COOKIE] = signed_place(pilot)
+    assert client.get(link_of(pilot))["Location"] == links[0]
+    Study.objects.filter(pk=study.pk).delete()
+    assert client.get(link_of(pilot))["Location"] == links[0], "also without its study"
+
+
+def signed_place(study: Study) -> str:
+    return signing.get_cookie_signer(salt=places.DEVICE_COOKIE * 2).sign(study.annotators.get().token)
 
 
 def test_a_platform_gets_the_code_of_a_full_study_for_a_person_from_the_pilot(client: Client) -> None:

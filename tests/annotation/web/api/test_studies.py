@@ -128,6 +128,8 @@ def test_a_study_from_file_to_report_by_a_script(script: Script) -> None:
 
 def test_votes_and_invitations_by_a_script(script: Script) -> None:
     study = make_study()
+    status, refused = script.ask("post", "studies/study/invitations", {"labels": ["Ada\0"]})
+    assert (status, "labels: The character NUL" in refused["detail"]) == (422, True), "PostgreSQL cannot hold it"
     status, made = script.ask("post", "studies/study/invitations", {"labels": ["Ada", "Grace"]})
     assert (status, [one["label"] for one in made["items"]]) == (201, ["Ada", "Grace"])
     assert Client().get(made["items"][0]["link"].removeprefix("http://testserver")).status_code == 200
