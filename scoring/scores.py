@@ -277,12 +277,12 @@ def refuse_unusable_name(metric: str) -> None:
 
 
 def refuse_name_of_imported(metric: str) -> None:
-    """Raise Refused as `refuse_unusable_name`, and for a name under which scores would be taken for computed ones."""
+    """Raise Refused as `refuse_unusable_name`, and for a name under which scores would pass for computed ones."""
     refuse_unusable_name(metric)
     if names_computed_metric(metric):
         raise Refused(
-            f"{metric} is the name of a metric that is computed here, for which imported scores would be taken: "
-            "import them under a name of their own, like imported-metric."
+            f"{metric} is the name of a metric that is computed here, so imported scores would pass for computed ones: "
+            "import them under another name, such as imported-metric."
         )
 
 

@@ -32,5 +32,5 @@ def refuse_people_of_pilots(study: Study, labels: Iterable[str]) -> None:
     if came := sorted({one.label for one in invited if one.has_come}):
         raise Refused(
             f"labels: {first_names(came)} took part in a pilot of this study, whose people are kept out of it. "
-            "If this is another person, give another label."
+            "If this is another person, use another label."
         )

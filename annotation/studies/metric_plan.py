@@ -68,8 +68,8 @@ def metric_faults(parts: Parts) -> Iterator[Fault]:
 def _faults(plan: MetricPlan, parts: Parts) -> Iterator[tuple[str, str]]:
     if plan.needs == "scores":
         if names_computed_metric(plan.name):
-            sentence = "is the name of a metric that is computed here, for which imported scores would be taken"
-            yield "name", f'{sentence}; give imported ones a name of their own, or write needs = "embeddings".'
+            sentence = "is the name of a metric that is computed here, so imported scores would pass for computed ones"
+            yield "name", f'{sentence}; give them another name, or write needs = "embeddings".'
         if plan.higher_is_more_consistent is None:
             yield (
                 "higher_is_more_consistent",

@@ -6,8 +6,8 @@ from annotation.studies.current import current_manifests
 from generation.models import ImageSet
 
 WAITS = (
-    "waits until the voting of another study has ended that shows the same image sets: the results here say what is "
-    "sealed there"
+    "waits until another study with the same image sets has ended its voting, because the results here would show "
+    "what is sealed there"
 )
 
 

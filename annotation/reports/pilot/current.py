@@ -36,7 +36,7 @@ def result_at_once(pilot: Study, *, agreement: float | None = None, baseline: fl
 
 def _refuse_others(pilot: Study) -> None:
     if pilot.pilot_of is None:
-        raise Refused(f"{pilot} is no pilot.")
+        raise Refused(f"{pilot} is not a pilot.")
 
 
 def _result(

@@ -166,7 +166,7 @@ def _plan(end: str, agree: float, question: Question, pace: Pace) -> PilotPlan:
     overlap = question.design.overlap
     person = person_of(agree, tie_share=question.assumptions.tie_share)
     if person is None:
-        why = "two votes agree no more often than two coins, so that no number of comparisons would show anything"
+        why = "two votes agree no more often than two coins, so no number of comparisons would show anything"
         return PilotPlan(end, agree, None, overlap, None, None, None, None, why)
     asked = replace(question, assumptions=replace(question.assumptions, person=person))
     try:
@@ -174,7 +174,7 @@ def _plan(end: str, agree: float, question: Question, pace: Pace) -> PilotPlan:
     except Refused as refusal:
         return PilotPlan(end, agree, person, overlap, None, None, None, None, str(refusal))
     if chosen is None:
-        why = f"no number up to {MOST_PROMPTS:,} comparisons reaches the wanted chance"
+        why = f"no number of comparisons up to {MOST_PROMPTS:,} reaches the wanted power"
         return PilotPlan(end, agree, person, overlap, None, None, None, None, why)
     return _of_size(end, agree, person, chosen, pace)
 

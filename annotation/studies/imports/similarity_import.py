@@ -90,8 +90,8 @@ def _specs(study: Study, name: str, metric: str) -> list[MetricSpec]:
         )
     if (kind := name.casefold().partition(":")[0]) != name.casefold() and kind in COMPARER_KINDS:
         raise Refused(
-            f"{name} is the name of similarities that {kind} computes here, for which imported ones would be taken: "
-            f"import them under a name of their own, like {kind}."
+            f"{name} is the name of similarities that {kind} computes here, so imported ones would pass for those: "
+            f"import them under another name, such as {kind}."
         )
     manifest = current_manifest(study)
     declared = [plan.spec(manifest.encoder) for plan in manifest.metrics if plan.needs == "similarities"]

@@ -1,6 +1,6 @@
-"""Accounts of researchers and admins: create, deactivate, change what they are, let them choose a password.
+"""Accounts of researchers and admins: create, deactivate, change their kind, make links to choose a password.
 
-Every change is in the audit. An admin cannot lock the installation: nobody takes away their own rights.
+The audit has every change. An installation always keeps an admin, because nobody can change their own account.
 """
 
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("researcher", "Researcher, sees what is shared", True, False, False),
+    Kind("researcher", "Researcher who sees shared studies", True, False, False),
     Kind("maker", "Researcher who makes studies", True, False, True),
-    Kind("admin", "Admin, may everything", True, True, True),
+    Kind("admin", "Admin, who may do everything", True, True, True),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -113,7 +113,7 @@ def _refuse_name(name: str) -> None:
     if not name or len(name) > 150 or hidden_character(name):
         raise Refused("name: letters, digits and @ . + - _ only, at most 150.")
     if User.objects.filter(username__iexact=name).exists():
-        raise Refused(f"name: there is an account called {name} already.")
+        raise Refused(f"name: there is already an account called {name}.")
 
 
 def _refuse_email(email: str) -> None:
@@ -122,9 +122,9 @@ def _refuse_email(email: str) -> None:
     try:
         validate_email(email)
     except ValidationError:
-        raise Refused("email: this is no e-mail address.") from None
+        raise Refused("email: this is not an e-mail address.") from None
     if User.objects.filter(email__iexact=email).exists():
-        raise Refused("email: another account has this e-mail.")
+        raise Refused("email: another account has this address.")
 
 
 @in_turn

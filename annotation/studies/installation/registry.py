@@ -70,7 +70,7 @@ class RegisteredModel:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a worker will say something new about it."""
+        """Whether a worker has yet to finish its check or trial."""
         return any(job is not None and job.state in IN_WORK for job in (self.check, self.trial))
 
     @property
@@ -120,14 +120,14 @@ def _moment(trial: ModelTrial) -> Any:
 
 
 def request_check(*, model: DiffusionModel, actor: User) -> None:
-    """Let a worker check the files of a model again. Refused for a model without a checkpoint."""
+    """Ask a worker to check the files of a model again. Refused for a model without a checkpoint."""
     _refuse_without_checkpoint(model)
     _again(planned_check(model))
     record("model check asked for", actor=actor, model=model.name)
 
 
 def request_trial(*, model: DiffusionModel, prompt: str, actor: User) -> None:
-    """Let a worker make one image of a model, with the parameters of its latest image set. Refused without a prompt."""
+    """Ask a worker for one image of a model, with the parameters of its latest image set. Refused without a prompt."""
     _refuse_without_checkpoint(model)
     prompt = " ".join(prompt.split())
     if not prompt or len(prompt) > LONGEST_PROMPT:
@@ -148,7 +148,7 @@ def usual_parameters(model: DiffusionModel) -> SamplingParameters:
 
 def _refuse_without_checkpoint(model: DiffusionModel) -> None:
     if model.endpoint:
-        raise Refused(f"{model} is made by an endpoint, whose images may cost money: try_model tries it at the shell.")
+        raise Refused(f"{model} is an endpoint, whose images may cost money: try it by the command try_model.")
     if not model.checkpoint:
         raise Refused(f"{model} has only imported images: there is nothing to load.")
 

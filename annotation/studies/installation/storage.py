@@ -1,7 +1,7 @@
 """What lies on the disk and in the database of the installation: files and bytes, and what may be removed.
 
-Walking a folder of millions of files takes minutes, so bytes are counted at most once in an hour, and images by their
-rows, which name each file's size.
+Walking a folder of millions of files takes minutes, so bytes are counted at most once an hour. Images are counted by
+their rows, which hold the size of each file.
 """
 
 import os
@@ -182,7 +182,7 @@ def remove(name: str, *, actor: User) -> Size:
     """Remove what lies in a place, and return how much it was. Refused for a place that must stay."""
     place = BY_NAME.get(name)
     if place is None or not place.removal:
-        raise Refused("Nothing was removed: this is no folder that may be emptied here.")
+        raise Refused("Nothing was removed: this folder cannot be emptied here.")
     size = _size(place.path)
     with suppress(FileNotFoundError):
         for entry in list(place.path.iterdir()):

@@ -1,4 +1,4 @@
-"""Write invitations and reminders; the tick sends them. Nothing here speaks with a mail server."""
+"""Write invitations and reminders; the tick sends them. Nothing here talks to a mail server."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -60,7 +60,7 @@ def remind(*, study: Study, subject: str, text: str, site: str, now: datetime, a
     _refuse_site(site)
     people = list(to_remind(study, now).select_for_update())
     if not people:
-        raise Refused("Nobody is to be reminded now: at most one mail a day goes to a person.")
+        raise Refused("Nobody is to be reminded now: a person gets at most one mail a day.")
     _refuse_too_many(len(people), actor, now)
     _write(people, Kind.REMINDER, subject, text, site, now, actor)
     record("reminded by e-mail", study=study, actor=actor, mails=len(people), fields=PERSONAL)
@@ -68,7 +68,7 @@ def remind(*, study: Study, subject: str, text: str, site: str, now: datetime, a
 
 
 def to_remind(study: Study, now: datetime) -> QuerySet[Contact]:
-    """Return the invited people who have not finished and are not at it, want mails, and got none for a day."""
+    """Return the invited people who have not finished, are not voting, want mails, and got none for a day."""
     lately = InvitationMail.objects.filter(contact=OuterRef("pk"), created_at__gt=now - A_DAY)
     at_it = Assignment.objects.filter(annotator=OuterRef("annotator"), leased_at__gt=now - IDLE_AFTER)
     waiting = Contact.objects.filter(study=study, unsubscribed_at=None, annotator__state=Annotator.State.ACTIVE)
@@ -108,7 +108,7 @@ def _refuse_over(study: Study) -> None:
 
 def _refuse_site(site: str) -> None:
     if not site.startswith(("https://", "http://")) or len(site.split()) != 1:  # a header of each mail has it
-        raise Refused("site: say what links begin with, such as https://semblance.example (or set SITE_URL).")
+        raise Refused("site: give the beginning of the links, such as https://semblance.example (or set SITE_URL).")
 
 
 def _refuse_known(study: Study, people: Sequence[Recipient]) -> None:

@@ -1,4 +1,4 @@
-"""Hand mails to the mail server. A failure is an answer and never an error; no log line holds an address or a link."""
+"""Hand mails to the mail server. A refused address is returned as a reason; no log line holds an address or a link."""
 
 import logging
 from collections.abc import Iterator

@@ -28,7 +28,7 @@ Thank you.
 
 
 def checked(subject: str, text: str) -> tuple[str, str]:
-    """Return both without blanks around them. Raises Refused for one that is empty, too long or has another place."""
+    """Return both without blanks around them. Raises Refused if one is empty, too long, or has an unknown place."""
     subject, text = " ".join(subject.split()), text.strip()
     if not 1 <= len(subject) <= LONGEST_SUBJECT:
         raise Refused(f"subject: a subject has 1 to {LONGEST_SUBJECT} letters.")
@@ -45,15 +45,13 @@ def _places(field: str, text: str) -> set[str]:
     try:
         parsed = list(Formatter().parse(text))
     except ValueError as error:
-        raise Refused(
-            f"{field}: a brace without its pair; the places are {known}, and {{{{ stands for a brace."
-        ) from error
+        raise Refused(f"{field}: a brace has no pair. The places are {known}; write {{{{ for a brace.") from error
     found = set()
     for _before, name, form, conversion in parsed:
         if name is None:
             continue
         if name not in PLACES or form or conversion:
-            raise Refused(f"{field}: there is no place {{{name}}}; the places are {known}.")
+            raise Refused(f"{field}: there is no place {{{name}}}. The places are {known}.")
         found.add(name)
     return found
 

@@ -14,7 +14,7 @@ Kind = Notice.Kind
 
 
 def notices_for(account: User, *, is_unread: bool = False) -> QuerySet[NoticeReceipt]:
-    """Return what an account is told, the latest first, of the studies that it may see today."""
+    """Return the notices of an account, the latest first, about the studies that it may see now."""
     own = NoticeReceipt.objects.filter(account=account, is_shown=True, notice__study__in=visible_studies(account))
     rows = own.filter(read_at=None) if is_unread else own
     return rows.select_related("notice__study").order_by("-notice__began_at", "-pk")
@@ -40,6 +40,6 @@ def choose(*, account: User, on_page: Collection[str], by_mail: Collection[str])
     if unknown := {*on_page, *by_mail} - set(Kind.values):
         raise Refused(f"There is no notice {', '.join(sorted(unknown))}; there are {', '.join(Kind.values)}.")
     if by_mail and not account.email:
-        raise Refused("by_mail: your account has no e-mail address; an admin enters one in the admin (Users).")
+        raise Refused("by_mail: your account has no e-mail address; an admin can enter one under All tables, Users.")
     chosen = {"on_page": sorted(set(on_page)), "by_mail": sorted(set(by_mail))}
     NoticeSettings.objects.update_or_create(account=account, defaults=chosen)

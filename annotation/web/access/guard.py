@@ -33,7 +33,7 @@ from annotation.web.problems import error_response
 MOST_WRONG_TOKENS = 60  # a minute, from one address
 UNKNOWN = "Send a token in force: Authorization: Bearer sem_… The page API tokens of your account makes one."
 TOO_MANY = "Too many requests without a token in force from this address; wait a minute."
-TOO_OFTEN = f"This account may do this {MOST_A_MINUTE} times a minute; wait a minute."
+TOO_OFTEN = f"An account may do this {MOST_A_MINUTE} times a minute. Wait a minute and try again."
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]

@@ -34,9 +34,9 @@ PER_PAGE = 30
 class AccountForm(forms.Form):
     """A new account."""
 
-    name = forms.CharField(label="Name", max_length=150, help_text="With which the person logs in.")
+    name = forms.CharField(label="Name", max_length=150, help_text="The name to log in with.")
     email = forms.EmailField(
-        label="E-mail", required=False, help_text="For password resets and notices, and for single sign-on."
+        label="E-mail", required=False, help_text="For password resets, notices, and single sign-on."
     )
     kind = forms.ChoiceField(label="What it may do", choices=[(kind.name, kind.label) for kind in KINDS])
 
@@ -54,7 +54,7 @@ def page(request: HttpRequest) -> HttpResponse:
             field, _, sentence = str(refusal).partition(": ")
             form.add_error(field, sentence[:1].upper() + sentence[1:])
         else:
-            return _with_link(request, user, f"The account {user} is made.")
+            return _with_link(request, user, f"The account {user} is created.")
     return _page(request, form)
 
 
@@ -96,7 +96,7 @@ def act(request: HttpRequest, account_id: int) -> HttpResponse:
         if not user.is_active:
             messages.error(request, f"{user} is deactivated: activate the account first.")
             return redirect("installation-accounts")
-        return _with_link(request, user, f"A link for {user} to choose a new password is made.")
+        return _with_link(request, user, f"Here is a link with which {user} can choose a new password.")
     try:
         messages.success(request, _changed(request, user, actor))
     except Refused as refusal:

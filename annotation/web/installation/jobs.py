@@ -95,7 +95,7 @@ def act(request: HttpRequest) -> HttpResponse:
     kind, name = BY_NAME.get(request.POST.get("kind", "")), request.POST.get("verb", "")
     job = request.POST.get("job", "")
     if kind is None or name not in VERBS or not job:
-        messages.error(request, "Nothing was done: the page names no such job. Load it again.")
+        messages.error(request, "Nothing was done: there is no such job. Load the page again.")
         return redirect("installation-jobs")
     ids, verb, actor = None if job == "all" else [number_in(job)], VERBS[name], cast(User, request.user)
     if name == "retry" and "paid" not in request.POST and (price := job_list.price_of_retrying(kind, ids)):
@@ -106,7 +106,7 @@ def act(request: HttpRequest) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        said = f"{counted(count, 'job')} {verb.done}." if count else "Nothing was done: it has changed meanwhile."
+        said = f"{counted(count, 'job')} {verb.done}." if count else "Nothing was done: the job has changed meanwhile."
         messages.success(request, said)
     query = urlencode({"state": verb.states[0], "kind": kind.name})
     return redirect(f"{reverse('installation-jobs')}?{query}" if job == "all" else reverse("installation-jobs"))

@@ -58,7 +58,7 @@ def check(request: HttpRequest, model_id: int) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, f"A worker checks the files of {model}. Its answer is shown here.")
+        messages.success(request, f"A worker will check the files of {model}. This page shows the result.")
     return _back(model)
 
 
@@ -72,7 +72,7 @@ def try_one(request: HttpRequest, model_id: int) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, f"A worker makes one image of {model}. It is shown here, and belongs to no study.")
+        messages.success(request, f"A worker will make one image of {model}, in no study. This page shows it.")
     return _back(model)
 
 

@@ -1,8 +1,8 @@
-"""Which account a person logs in to, whom the issuer vouches for.
+"""Find the account that a person, vouched for by the issuer, logs in to.
 
-An account is bound to the issuer's name of the person (`sub`) at the first login, for which the issuer must have
-verified an e-mail that one account has; afterwards the e-mail decides nothing. An admin logs in with a password: an
-e-mail at another party is too little for the whole installation.
+The first login binds an account to the issuer's identifier of the person (`sub`). For it, the issuer must have verified
+an e-mail address that exactly one account has; later logins do not read the address. An admin logs in with a password:
+a mailbox at another party is too weak a proof for the whole installation.
 """
 
 import re
@@ -23,12 +23,12 @@ from annotation.studies.sharing import is_researcher
 from annotation.web.access.single_sign_on.claims import is_same_email, is_verified_email
 from jobs.refusals import Refused
 
-UNVERIFIED = "{issuer} has not verified an e-mail of yours, so it is not known which account is yours."
-ELSEWHERE = "Your e-mail is of a domain that may not log in here."
-UNKNOWN = "No account here has your e-mail. Ask an admin to make one, or to enter this e-mail in yours."
-SEVERAL = "Several accounts here have your e-mail: ask an admin to leave it in one of them."
+UNVERIFIED = "{issuer} has not verified your e-mail address, so we cannot tell which account is yours."
+ELSEWHERE = "Addresses of your e-mail domain may not log in here."
+UNKNOWN = "No account here has your e-mail address. Ask an admin to create one, or to enter this address in yours."
+SEVERAL = "Several accounts here have your e-mail address. Ask an admin to leave it in one of them only."
 ADMIN = "Admins log in with their password and their second factor."
-CLOSED = "Your account is deactivated, or is no researcher's account: ask an admin."
+CLOSED = "Your account is deactivated, or it is not a researcher's account. Ask an admin."
 
 
 _NO_NAME = re.compile(r"[^\w.@+-]")  # what the name of an account does not hold
@@ -49,7 +49,8 @@ class SignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
 
     def on_authentication_error(self, request: HttpRequest, *_args: Any, **_options: Any) -> None:
         """Answer a login that was cancelled, whose state is unknown, or whose issuer answers something else."""
-        raise ImmediateHttpResponse(failure(request, "The login was cancelled, took too long, or was begun elsewhere."))
+        sentence = "The login was cancelled, took too long, or began in another browser."
+        raise ImmediateHttpResponse(failure(request, sentence))
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """Return False."""

@@ -20,8 +20,8 @@ registry.load()  # which allauth's own addresses would do; they are not served
 registry.register(Issuer)  # instead of allauth's own
 PROVIDER = "single-sign-on"  # the name of the issuer in the settings
 MOST_TRIES = 30  # in five minutes, from one address: each one asks the issuer
-AWAY = "{issuer} does not answer as it should. Nothing was changed; try again in a minute, or log in with a password."
-TOO_MANY = "Too many logins from your network; wait five minutes."
+AWAY = "{issuer} gives no usable answer. Nothing was changed. Try again in a minute, or log in with a password."
+TOO_MANY = "Too many logins from your network. Wait five minutes and try again."
 
 
 class _Callback(OAuth2CallbackView):  # type: ignore[misc]  # allauth ships no types

@@ -72,7 +72,7 @@ def test_a_pasted_list_is_read_line_by_line() -> None:
         ("x", "{link} {token}", "message: there is no place {token}"),
         ("{study.pk}", "{link}", "subject: there is no place {study.pk}"),
         ("x", "{link!r}", "message: there is no place {link}"),
-        ("x", "{link", "message: a brace without its pair"),
+        ("x", "{link", "message: a brace has no pair"),
     ],
 )
 def test_a_text_with_another_place_is_refused(subject: str, text: str, why: str) -> None:

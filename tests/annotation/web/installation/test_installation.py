@@ -92,7 +92,7 @@ def test_failed_jobs_stand_first_with_their_error_and_study_and_are_retried(
     assert "1 job queued again." in said(admin_client, "job-action", act)
     failed.refresh_from_db()
     assert (failed.state, failed.attempt_count, failed.error) == ("queued", 0, "")
-    assert "it has changed meanwhile" in said(admin_client, "job-action", act)
+    assert "the job has changed meanwhile" in said(admin_client, "job-action", act)
     assert "1 job given up" in said(admin_client, "job-action", {"kind": "scores", "verb": "give-up", "job": "all"})
     queued = shown(admin_client, "jobs/?state=queued&kind=images")
     assert queued.count('class="row"') == 2
@@ -129,8 +129,8 @@ def test_models_with_their_facts_and_the_image_of_a_trial(model: DiffusionModel,
     assert (picture["Content-Type"], picture.content[8:12]) == ("image/webp", b"WEBP")
     check = ModelTrial.objects.get(parameters={})
     assert admin_client.get(reverse("trial-picture", args=[check.pk])).status_code == 404
-    assert "A worker checks the files" in said(admin_client, "check-model", {}, model.pk)
-    assert "makes one image" in said(admin_client, "try-model", {"prompt": "two  cats"}, model.pk)
+    assert "A worker will check the files" in said(admin_client, "check-model", {}, model.pk)
+    assert "will make one image" in said(admin_client, "try-model", {"prompt": "two  cats"}, model.pk)
     trial.refresh_from_db()
     check.refresh_from_db()
     assert (trial.state, trial.prompt, check.state) == ("queued", "two cats", "queued")
@@ -153,7 +153,8 @@ def test_an_account_is_made_chooses_its_password_changes_and_is_deactivated(admi
     assert (ada.is_staff, ada.is_superuser, ada.has_perm("annotation.add_study")) == (True, False, True)
     assert visitor.get(address, follow=True).content.decode().count("password1") == 0, "a link is used once"
     for again in ({"name": "ADA", "kind": "admin"}, {"name": "bob", "email": "ADA@lab.example", "kind": "admin"}):
-        assert re.search("There is an account|Another account", said(admin_client, "installation-accounts", again))
+        refused = said(admin_client, "installation-accounts", again)
+        assert re.search("There is already an account|Another account", refused)
     assert "is changed" in said(admin_client, "account-action", {"kind": "researcher"}, ada.pk)
     assert not User.objects.get(pk=ada.pk).has_perm("annotation.add_study")
     _, secret = create_token(account=ada, name="her script", scopes=["read"], days=3)
@@ -210,6 +211,6 @@ def test_storage_counts_once_in_an_hour_and_empties_only_what_may_be(
     assert "2 files removed, 2.0 KiB." in said(admin_client, "empty-place", {"confirmed": "yes"}, "reports")
     assert list((tmp_path / "reports").iterdir()) == []
     for place in ("uploads", "renditions", "nothing"):
-        assert "may be emptied" in said(admin_client, "empty-place", {"confirmed": "yes"}, place)
+        assert "cannot be emptied" in said(admin_client, "empty-place", {"confirmed": "yes"}, place)
     assert (tmp_path / "uploads" / "one" / "file").exists()
     assert AuditEntry.objects.get(verb="storage removed").detail == {"place": "Reports", "files": 2, "bytes": 2048}
