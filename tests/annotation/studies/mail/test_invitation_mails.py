@@ -53,7 +53,7 @@ def reminded(study: Study, days: float) -> int:
 def test_the_place_of_an_address_that_is_none_is_named_and_a_site_fits_a_header() -> None:
     with pytest.raises(Refused, match=r"people: number 2 is no e-mail address"):
         recipients_of([("ada@lab.example", "Ada"), ("grace@lab.example\nBcc: eve@lab.example", "")])
-    with pytest.raises(Refused, match="site: say what links begin with"):
+    with pytest.raises(Refused, match="site: give the beginning of the links"):
         invite(make_study(), ADA, site=f"{SITE}\nBcc: eve@lab.example")
 
 
