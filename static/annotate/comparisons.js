@@ -2,7 +2,7 @@
 
 import { Upcoming } from "./upcoming.js";
 import { broken, isStyled, up } from "./load_failure.js";
-import { isServerThere } from "./image_loading.js";
+import { NoCookie, isServerThere } from "./image_loading.js";
 import { Outbox, newId, patience, post } from "./outbox.js";
 import { Panel } from "./panel.js";
 import { ImageFailed, Sets } from "./sets.js";
@@ -55,7 +55,7 @@ let undoable = null; // the last vote, while it may be undone: {vote_id, until}
 /** Show a fault of the page. It must not look like a server that does not answer. */
 function fail(error) {
   console.error(error);
-  return halt(fill(strings.fault, { reason: error.message }));
+  return halt(error instanceof NoCookie ? strings.noCookie : fill(strings.fault, { reason: error.message }));
 }
 
 /** Return the same function; if it fails, the page shows the fault. */

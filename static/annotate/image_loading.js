@@ -14,13 +14,16 @@ export async function isServerThere() {
   return response !== null && response.status < 500;
 }
 
-/** Resolve with true if the storage of the images is away: the server answers 503 for this one, and no other fault. */
-async function isStorageAway(address) {
+/** The browser keeps no cookie, so the server shows it no image. That is no fault of the image. */
+export class NoCookie extends Error {}
+
+/** Resolve with the status of the server's answer for an image; null without an answer. */
+async function statusOf(address) {
   const response = await reach(address, { method: "HEAD", cache: "no-store" });
-  return response !== null && response.status === 503;
+  return response && response.status;
 }
 
-/** Load and decode an image, so that it appears without delay. Reject with `NotLoaded` after three tries. */
+/** Load and decode an image, so that it appears without delay. Reject with `NoCookie`, or `NotLoaded` after three tries. */
 export async function load(img, { src, srcset }) {
   for (let tries = 0, waits = 0; tries < PAUSES_BEFORE_TRIES_MS.length; ) {
     await new Promise((resolve) => setTimeout(resolve, PAUSES_BEFORE_TRIES_MS[tries]));
@@ -35,8 +38,10 @@ export async function load(img, { src, srcset }) {
       img.removeAttribute("srcset");
       img.removeAttribute("src");
     }
-    if ((await isServerThere()) && !(await isStorageAway(failed))) tries += 1;
-    else await patience((waits += 1));
+    const status = (await isServerThere()) ? await statusOf(failed) : 503; // 503: the images' storage is away
+    if (status === 403) throw new NoCookie(src);
+    if (status === 503) await patience((waits += 1));
+    else tries += 1;
   }
   throw new NotLoaded(src);
 }

@@ -1,6 +1,7 @@
 // A practice comparison: two sets as on the comparison page, and a form that can be sent once both are painted.
 
 import { broken, isStyled, up } from "./load_failure.js";
+import { NoCookie } from "./image_loading.js";
 import { ImageFailed, Sets } from "./sets.js";
 import { fill } from "./strings.js";
 import { Zoom } from "./zoom.js";
@@ -35,7 +36,8 @@ async function show() {
 
 function fail(error) {
   console.error(error);
-  broken(error instanceof ImageFailed ? strings.practiceFailed : fill(strings.fault, { reason: error.message }));
+  if (error instanceof NoCookie) broken(strings.noCookie);
+  else broken(error instanceof ImageFailed ? strings.practiceFailed : fill(strings.fault, { reason: error.message }));
 }
 
 if (isStyled()) {

@@ -364,6 +364,17 @@ def test_an_image_fails_and_another_comparison_comes(person: Person, drawn: Draw
 
 
 @at_both_screens
+def test_a_browser_without_cookies_is_told_so_and_reports_no_image(person: Person, drawn: DrawnStudy) -> None:
+    person.page.route("**/i/*", lambda route: route.fulfill(status=403))  # as `test_images` has it
+    person.begin(drawn.invite("Ada"))
+    expect(person.page.get_by_role("alert")).to_contain_text("Allow cookies for this page")
+    person.page.unroute("**/i/*")
+    person.act(person.page.get_by_role("button", name="Reload"))
+    person.until_votable(1)
+    assert not ImageReport.objects.exists()
+
+
+@at_both_screens
 def test_a_vote_that_comes_too_late_is_kept_said_and_not_counted(browser: Browser, server: str, screen: str) -> None:
     """The connection is down, the lease ends, another annotator takes the last slot; then the vote arrives."""
     drawn = draw_study(prompt_count=2, images_per_set=2, annotation={"overlap": 1, "prefetch": 0})

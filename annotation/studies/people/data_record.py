@@ -80,11 +80,13 @@ KEPT = (
     "the SHA-256 of the consent text that a person agreed to",
     "of a person who withdrew: a random id, the number of votes and the time; until the erasure also a keyed hash of "
     "the platform's id, so that they do not come back as another person",
+    "of the people of an erased pilot: a keyed hash of the platform's id, until the main study is erased",
 )
 NOT_STORED = (
     "names, unless a researcher writes them into labels",
     "network addresses: the server counts tries by their hash for some minutes",
-    "browsers, devices and places",
+    "browsers, devices and places; the browser of a person keeps cookies that lead back to their place and show them "
+    "their images",
 )
 BACKUPS = (
     "Erasing does not reach backups. They end by the operator's rule; a backup that is restored brings erased data "

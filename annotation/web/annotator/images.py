@@ -59,8 +59,10 @@ def serve(request: HttpRequest, token: str, rendition: str) -> HttpResponse:
     if rendition not in renditions.SIZES:
         raise Http404
     people = Annotator.objects.filter(pk=annotator_id).exclude(state=Annotator.State.WITHDRAWN)
-    if not (is_bound(request, annotator_id=annotator_id) and people.exclude(study__state__in=OVER).exists()):
+    if not people.exclude(study__state__in=OVER).exists():
         raise Http404
+    if not is_bound(request, annotator_id=annotator_id):  # the page asks for cookies, instead of reporting the image
+        return HttpResponse(status=403)
     image = get_object_or_404(GeneratedImage, pk=image_id)
     try:
         body = renditions.read(image, rendition)

@@ -48,6 +48,10 @@ def page_strings() -> dict[str, object]:
             "An image could not be loaded, so this comparison cannot be judged fairly. Every vote you have made is "
             "saved. Report it and you get another comparison instead, or try again."
         ),
+        "noCookie": _(
+            "Your browser keeps no cookie of this page, so it gets no images. Every vote you have made is saved. Allow "
+            "cookies for this page, then reload it."
+        ),
         "practiceFailed": _("An image could not be loaded. Nothing is lost: try again."),
         "noAnswer": _(
             "The server does not answer. Every vote you have made is kept, and this page tries again by itself. Check "

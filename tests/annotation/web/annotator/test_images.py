@@ -90,12 +90,12 @@ def test_an_address_opens_only_where_its_annotator_s_page_was_opened(
     client: Client, annotator: Annotator, drawn: DrawnStudy
 ) -> None:
     good, other, browser = address(annotator, an_image()), drawn.invite("second"), Client()
-    assert browser.get(good).status_code == 404
+    assert browser.get(good).status_code == 403
     cookie = browser.get(f"/a/{other.token}/").cookies
     assert {(one["path"], one["httponly"], one["samesite"]) for one in cookie.values() if one.key != "csrftoken"} == {
         ("/i/", True, "Lax")
     }
-    assert browser.get(good).status_code == 404
+    assert browser.get(good).status_code == 403
     assert browser.get(address(other, an_image())).status_code == 200
     browser.get(f"/a/{annotator.token}/")
     assert [browser.get(one).status_code for one in (good, address(other, an_image()))] == [200, 200]
