@@ -263,15 +263,16 @@ def test_a_missing_or_broken_file_is_named() -> None:
         open_image(recorded)
 
 
-def test_what_is_stored_is_upright_srgb_without_metadata() -> None:
+def test_pixels_are_stored_as_they_are_without_metadata() -> None:
+    """Files are turned upright where they are read; pixels in memory have no orientation."""
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
-    rotated = picture()
-    rotated.info["exif"] = exif.tobytes()
-    recorded = record_image(image_set=planned(), seed=1, image=rotated, provenance={})
+    made = picture()
+    made.info["exif"] = exif.tobytes()
+    recorded = record_image(image_set=planned(), seed=1, image=made, provenance={})
     with Image.open(media_path(recorded.path)) as stored:
-        assert (stored.size, stored.mode, stored.info) == ((30, 40), "RGB", {})
-    assert (recorded.width, recorded.height) == (30, 40)
+        assert (stored.size, stored.mode, stored.info) == (made.size, "RGB", {})
+    assert (recorded.width, recorded.height) == made.size
 
 
 def test_a_key_of_a_later_version_counts_only_if_it_is_set() -> None:

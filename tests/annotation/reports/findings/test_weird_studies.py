@@ -31,7 +31,8 @@ def document_of(plan: Plan) -> dict[str, Any]:
         assert report.study.name in text
         assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE), report_format
         if report_format == "html":
-            assert text.count('<svg role="img"') == sum(len(section.figures) for section in sections(report))
+            shown = re.findall(r'<svg role="(?:img|group)"', text)
+            assert len(shown) == sum(len(section.figures) for section in sections(report))
     document: dict[str, Any] = json.loads(to_json(report))
     return document
 
