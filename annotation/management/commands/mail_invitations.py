@@ -8,9 +8,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from annotation.management.base import StudyCommand
-from annotation.studies.mail import templates
 from annotation.studies.mail.addresses import recipients_in
 from annotation.studies.mail.inviting import mail_invitations, remind
+from annotation.studies.mail.usual import Kind, usual_mail
 from jobs.refusals import Refused
 from jobs.wording import counted
 
@@ -26,7 +26,7 @@ class Command(StudyCommand):
         """Add the study, the people, the mail and the site."""
         parser.add_argument("study", help="The study's slug.")
         chosen = parser.add_mutually_exclusive_group(required=True)
-        chosen.add_argument("--addresses", type=Path, help="A file of addresses, one a line, with names or without.")
+        chosen.add_argument("--addresses", type=Path, help="A file of addresses, one a line, with or without names.")
         chosen.add_argument("--remind", action="store_true", help="Remind everybody who has not finished.")
         parser.add_argument("--subject", help="The subject; its places are {study} and {name}.")
         parser.add_argument("--message", type=Path, help="A file with the message; it needs the place {link}.")
@@ -35,11 +35,7 @@ class Command(StudyCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the mails."""
         study, is_reminder = self.study(options["study"]), options["remind"]
-        usual = (
-            (templates.REMINDER_SUBJECT, templates.REMINDER_TEXT)
-            if is_reminder
-            else (templates.SUBJECT, templates.TEXT)
-        )
+        usual = usual_mail(study, Kind.REMINDER if is_reminder else Kind.INVITATION)
         common: dict[str, Any] = {
             "study": study,
             "subject": options["subject"] or usual[0],

@@ -2,16 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.core.mail import EmailMessage
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, InvitationMail
-from annotation.studies.current import current_manifest
 from annotation.studies.mail.outgoing import AWAY, MailServerAwayError, mail_server, send
 from annotation.studies.mail.templates import filled
+from annotation.studies.mail.usual import mail_language
 
 State = InvitationMail.State
 MOST_AT_ONCE = 20  # in one tick, which also does everything else
@@ -67,12 +66,11 @@ def _is_wanted(row: InvitationMail) -> bool:
 
 
 def mail_of(row: InvitationMail) -> EmailMessage:
-    """Return the mail with its places filled, and with a sentence on how to get no more of them."""
+    """Return the mail with its places filled, and with a sentence on how to stop further mails."""
     annotator, study = row.contact.annotator, row.contact.study
     values = {"study": study.name, "name": annotator.label, "link": row.site + reverse("visit", args=[annotator.token])}
     leave = row.site + reverse("no-mail", args=[annotator.token])
-    language = current_manifest(study).texts.language
-    with translation.override(language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE):
+    with translation.override(mail_language(study)):
         sentence = _("If you want no further messages about this study: %(link)s") % {"link": leave}
     return EmailMessage(
         subject=" ".join(filled(row.subject, values).split()),

@@ -6,25 +6,6 @@ from jobs.refusals import Refused
 
 PLACES = {"link": "the person's link", "study": "the study's name", "name": "the label of the person"}
 LONGEST_SUBJECT, LONGEST_TEXT = 200, 10_000
-SUBJECT = "Invitation: {study}"
-TEXT = """Hello,
-
-you are invited to compare sets of images and to say which set is more consistent. You can stop and continue later.
-
-Your personal link, which is for you alone:
-{link}
-
-Thank you.
-"""
-REMINDER_SUBJECT = "Reminder: {study}"
-REMINDER_TEXT = """Hello,
-
-you were invited to compare sets of images, and some comparisons still wait for you. Your link continues
-where you stopped:
-{link}
-
-Thank you.
-"""
 
 
 def checked(subject: str, text: str) -> tuple[str, str]:

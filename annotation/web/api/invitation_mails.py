@@ -10,6 +10,7 @@ from annotation.models import InvitationMail
 from annotation.studies.audit import record
 from annotation.studies.mail.addresses import recipients_of
 from annotation.studies.mail.inviting import mail_invitations, remind
+from annotation.studies.mail.usual import Kind, usual_mail
 from annotation.web.api import study_schemas as schemas
 from annotation.web.api.pages import answer, gives, next_page, page_of
 from annotation.web.api.repeating import repeatable
@@ -44,7 +45,8 @@ def list_mails(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0
 def write_mails(request: HttpRequest, slug: str, body: schemas.InvitationMailsIn) -> HttpResponse:
     """Create a personal link for each person and a mail with it; a worker sends them."""
     people = recipients_of((one.address, one.label) for one in body.people)
-    written = mail_invitations(study=study_called(slug), people=people, **_common(request, body))
+    study = study_called(slug)
+    written = mail_invitations(study=study, people=people, **_common(request, body, usual_mail(study, Kind.INVITATION)))
     return answer(schemas.MailsOut(written=written), status=201)
 
 
@@ -57,13 +59,16 @@ def write_mails(request: HttpRequest, slug: str, body: schemas.InvitationMailsIn
 @repeatable
 def write_reminders(request: HttpRequest, slug: str, body: schemas.ReminderIn) -> HttpResponse:
     """Remind everybody who was invited by e-mail and has not finished, at most once a day each."""
-    return answer(schemas.MailsOut(written=remind(study=study_called(slug), **_common(request, body))), status=201)
+    study = study_called(slug)
+    written = remind(study=study, **_common(request, body, usual_mail(study, Kind.REMINDER)))
+    return answer(schemas.MailsOut(written=written), status=201)
 
 
-def _common(request: HttpRequest, body: schemas.TextIn) -> dict[str, Any]:
+def _common(request: HttpRequest, body: schemas.TextIn, usual: tuple[str, str]) -> dict[str, Any]:
     site = request.build_absolute_uri("/").rstrip("/")
-    text = {"subject": body.subject, "text": body.message}
-    return {"site": site, "now": timezone.now(), "actor": account_of(request), **text}
+    chosen = zip((body.subject, body.message), usual, strict=True)
+    subject, text = (usual_one if one is None else one for one, usual_one in chosen)
+    return {"site": site, "now": timezone.now(), "actor": account_of(request), "subject": subject, "text": text}
 
 
 def _mail_out(one: InvitationMail) -> schemas.InvitationMailOut:

@@ -47,10 +47,10 @@ class RecipientIn(Request):
 
 
 class TextIn(Request):
-    """A mail. Its places are {link}, which a message needs, {study} and {name}."""
+    """A mail. Its places are {link}, which a message needs, {study} and {name}. Null: the usual text, translated."""
 
-    subject: str = Field(templates.SUBJECT, max_length=templates.LONGEST_SUBJECT)
-    message: str = Field(templates.TEXT, max_length=templates.LONGEST_TEXT)
+    subject: str | None = Field(None, max_length=templates.LONGEST_SUBJECT)
+    message: str | None = Field(None, max_length=templates.LONGEST_TEXT)
 
 
 class InvitationMailsIn(TextIn):
@@ -61,9 +61,6 @@ class InvitationMailsIn(TextIn):
 
 class ReminderIn(TextIn):
     """The mail that reminds everybody who was invited by e-mail and has not finished."""
-
-    subject: str = Field(templates.REMINDER_SUBJECT, max_length=templates.LONGEST_SUBJECT)
-    message: str = Field(templates.REMINDER_TEXT, max_length=templates.LONGEST_TEXT)
 
 
 class StudyOut(BaseModel):

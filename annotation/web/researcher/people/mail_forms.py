@@ -9,6 +9,7 @@ from django.utils import timezone
 from annotation.models import InvitationMail, Study
 from annotation.studies.mail import templates
 from annotation.studies.mail.inviting import to_remind
+from annotation.studies.mail.usual import Kind, usual_mail
 
 MOST_SHOWN = 50
 LONGEST_LIST = 200_000
@@ -23,10 +24,9 @@ class MailForm(forms.Form):
     addresses = forms.CharField(
         label="Addresses", max_length=LONGEST_LIST, help_text=ADDRESSES, widget=Text(attrs={"rows": 5})
     )
-    subject = forms.CharField(label="Subject", initial=templates.SUBJECT, max_length=templates.LONGEST_SUBJECT)
+    subject = forms.CharField(label="Subject", max_length=templates.LONGEST_SUBJECT)
     message = forms.CharField(
         label="Message",
-        initial=templates.TEXT,
         max_length=templates.LONGEST_TEXT,
         help_text=PLACES,
         widget=Text(attrs={"rows": 9}),
@@ -37,10 +37,9 @@ class ReminderForm(forms.Form):
     """The mail that reminds."""
 
     prefix = "reminder"
-    subject = forms.CharField(label="Subject", initial=templates.REMINDER_SUBJECT, max_length=templates.LONGEST_SUBJECT)
+    subject = forms.CharField(label="Subject", max_length=templates.LONGEST_SUBJECT)
     message = forms.CharField(
         label="Message",
-        initial=templates.REMINDER_TEXT,
         max_length=templates.LONGEST_TEXT,
         help_text=PLACES,
         widget=Text(attrs={"rows": 7}),
@@ -51,12 +50,17 @@ def mails_context(study: Study, form: MailForm | None = None, reminder: Reminder
     """Return what the page shows about mails, with three queries. A form that was refused comes with its faults."""
     mails = mails_of(study)
     return {
-        "mail_form": form or MailForm(),
-        "reminder_form": reminder or ReminderForm(),
+        "mail_form": form or MailForm(initial=_usual(study, Kind.INVITATION)),
+        "reminder_form": reminder or ReminderForm(initial=_usual(study, Kind.REMINDER)),
         "mails": mails[:MOST_SHOWN],
         "mail_count": mails.count(),
         "remindable_count": to_remind(study, timezone.now()).count() if study.state == Study.State.OPEN else 0,
     }
+
+
+def _usual(study: Study, kind: str) -> dict[str, str]:
+    subject, message = usual_mail(study, kind)
+    return {"subject": subject, "message": message}
 
 
 def mails_of(study: Study) -> QuerySet[InvitationMail]:

@@ -20,11 +20,11 @@ from django.utils import timezone
 
 from annotation.models import AuditEntry, Contact, InvitationMail, Study
 from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects
-from annotation.studies.mail import templates
 from annotation.studies.mail.addresses import Recipient, recipients_in, recipients_of
 from annotation.studies.mail.inviting import mail_invitations, remind, to_remind
 from annotation.studies.mail.sending import MOST_TRIES, send_invitations
 from annotation.studies.mail.templates import checked
+from annotation.studies.mail.usual import Kind, usual_mail
 from jobs.refusals import Refused
 from tests.factories import make_study, member, put_in_state
 
@@ -34,20 +34,15 @@ SITE = "https://semblance.example"
 
 
 def invite(study: Study, *people: Recipient, **changes: Any) -> int:
-    usual: dict[str, Any] = {"subject": templates.SUBJECT, "text": templates.TEXT, "site": SITE, "actor": None}
+    subject, text = usual_mail(study, Kind.INVITATION)
+    usual: dict[str, Any] = {"subject": subject, "text": text, "site": SITE, "actor": None}
     return mail_invitations(study=study, people=people, **(usual | {"now": timezone.now()} | changes))
 
 
 def reminded(study: Study, days: float) -> int:
     now = timezone.now() + timedelta(days=days)
-    return remind(
-        study=study,
-        subject=templates.REMINDER_SUBJECT,
-        text=templates.REMINDER_TEXT,
-        site=SITE,
-        now=now,
-        actor=None,
-    )
+    subject, text = usual_mail(study, Kind.REMINDER)
+    return remind(study=study, subject=subject, text=text, site=SITE, now=now, actor=None)
 
 
 def test_the_place_of_an_address_that_is_none_is_named_and_a_site_fits_a_header() -> None:
@@ -91,8 +86,9 @@ def test_each_person_gets_one_mail_with_a_link_of_their_own(caplog: pytest.LogCa
         assert [send_invitations(now), send_invitations(now)] == [2, 0]
     first, second = mail.outbox
     token = Contact.objects.get(address=ADA.address).annotator.token
-    assert (first.to, first.reply_to, first.subject) == ([ADA.address], ["owner@lab.example"], "Invitation: Study")
+    assert (first.to, first.reply_to, first.subject) == ([ADA.address], ["owner@lab.example"], "Einladung: Study")
     assert f"{SITE}/a/{token}/\n" in first.body
+    assert " you " not in first.body.casefold()
     assert f"Wenn Sie keine weiteren Nachrichten zu dieser Studie wünschen: {SITE}/a/{token}/no-mail/" in first.body
     assert first.extra_headers["List-Unsubscribe"] == f"<{SITE}/a/{token}/no-mail/>"
     assert token not in second.body
@@ -103,6 +99,14 @@ def test_each_person_gets_one_mail_with_a_link_of_their_own(caplog: pytest.LogCa
     with pytest.raises(Refused, match=r"1 address \(number 1\) invited before: send a reminder"):
         invite(study, ADA, Recipient("new@lab.example"))
     assert study.annotators.count() == 2, "a refusal creates nobody"
+
+
+def test_the_page_proposes_mails_in_the_language_of_the_study(client: Client) -> None:
+    study = make_study(texts={"language": "de"})
+    client.force_login(member(study, "editor"))
+    page = client.get(reverse("make-invitations", args=[study.slug])).content.decode()
+    assert "Einladung: {study}" in page
+    assert "Sie sind eingeladen, Bildreihen zu vergleichen" in page
 
 
 def test_an_account_sends_so_many_mails_an_hour(settings: Any) -> None:

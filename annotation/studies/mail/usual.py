@@ -1,0 +1,36 @@
+"""The mails that annotators get unless a researcher writes others, in the study's language."""
+
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from annotation.models import InvitationMail, Study
+from annotation.studies.current import current_manifest
+
+Kind = InvitationMail.Kind
+
+
+def mail_language(study: Study) -> str:
+    """Return the study's language if mails are translated to it, else the default language."""
+    language = current_manifest(study).texts.language
+    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
+
+def usual_mail(study: Study, kind: str) -> tuple[str, str]:
+    """Return the subject and the message of an invitation or a reminder, with their places unfilled."""
+    with translation.override(mail_language(study)):
+        if kind == Kind.REMINDER:
+            subject = _("Reminder: {study}")
+            paragraphs = [
+                _("you were invited to compare sets of images, and some comparisons still wait for you."),
+                _("Your link takes you back to where you stopped:") + "\n{link}",
+            ]
+        else:
+            subject = _("Invitation: {study}")
+            paragraphs = [
+                _("you are invited to compare sets of images and to say which set is more consistent.")
+                + " "
+                + _("You can stop and continue later."),
+                _("Your personal link, which is for you alone:") + "\n{link}",
+            ]
+        return subject, "\n\n".join([_("Hello,"), *paragraphs, _("Thank you.")])
