@@ -65,17 +65,17 @@ def numbered_prompts(study: Study, flags: Flags, *, only_flagged: bool) -> list[
 
 
 def prompt_sheets(viewer: Viewer, prompts: Iterable[tuple[int, int]], reported: Collection[int]) -> list[PromptSheets]:
-    """Return the sheets of these prompts, given as (number, id), with three queries for all of them."""
+    """Return the sheets of these prompts, given as (number, id), with two queries for all of them."""
     numbers = {pk: number for number, pk in prompts}
     sets_of: dict[int, dict[int, str]] = defaultdict(dict)
-    rows = viewer.study.comparisons.filter(prompt__in=numbers).order_by("position")
+    set_by_id: dict[int, ImageSet] = {}
     texts = {}
-    for prompt, text, first, second in rows.values_list("prompt", "prompt__text", "image_set_a", "image_set_b"):
-        texts[prompt] = text
-        sets_of[prompt].setdefault(first, "A")
-        sets_of[prompt].setdefault(second, "B")
-    sets = ImageSet.objects.filter(pk__in=[pk for sides in sets_of.values() for pk in sides])
-    set_by_id = {one.pk: one for one in sets.select_related("diffusion_model")}
+    rows = viewer.study.comparisons.filter(prompt__in=numbers).order_by("position").select_related("prompt")
+    for row in rows.select_related("image_set_a__diffusion_model", "image_set_b__diffusion_model"):
+        texts[row.prompt_id] = row.prompt.text
+        for side, image_set in (("A", row.image_set_a), ("B", row.image_set_b)):
+            set_by_id[image_set.pk] = image_set
+            sets_of[row.prompt_id].setdefault(image_set.pk, side)
     images: dict[int, dict[int, GeneratedImage]] = defaultdict(dict)
     for image in GeneratedImage.objects.filter(image_set__in=set_by_id).defer("provenance"):
         images[image.image_set_id][image.seed] = image
