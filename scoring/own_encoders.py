@@ -39,7 +39,7 @@ class OwnEncoder:
         """Return float32 (n, d), one row for each image. Raises Refused, in one sentence, if the function fails."""
         try:
             rows = np.asarray(self.function(list(images)), dtype=np.float32)
-        except (Exception, SystemExit) as error:  # a stranger's function fails in its own ways
+        except (Exception, SystemExit) as error:  # the function may raise any error
             raise Refused(f"The encoder {self.identity} failed with {in_words(error)}.") from error
         if rows.ndim != 2 or len(rows) != len(images) or not rows.shape[1]:
             raise Refused(

@@ -30,7 +30,7 @@ class OwnMetric:
         try:
             value = self.function(given)
             score = float(value)
-        except (Exception, SystemExit) as error:  # a stranger's function fails in its own ways
+        except (Exception, SystemExit) as error:  # the function may raise any error
             raise Refused(f"The metric {self.name} failed with {in_words(error)}.") from error
         if not is_score(score):
             raise Refused(
@@ -61,7 +61,7 @@ def _described(name: str, found: OwnFunction) -> OwnMetric:
     function, takes = found.function, parameter_of(found.function)
     higher = getattr(function, "higher_is_more_consistent", None)
     if "/" in name:  # it would look like another metric by an encoder
-        raise Refused(f"The name of a metric of one's own has no slash, unlike {name}.")
+        raise Refused(f"The name of a metric of your own must not have a slash: {name}.")
     if takes not in get_args(Takes):
         raise Refused(f"The metric {name} takes {takes or 'nothing'}: call its parameter embeddings, or images.")
     if not isinstance(higher, bool):

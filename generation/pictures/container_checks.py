@@ -20,7 +20,7 @@ _PALETTE = 3
 def check_png(data: bytes) -> None:
     """Refuse a PNG with a colour chunk that is damaged, misplaced or repeated, or one that is not known.
 
-    Pillow takes the last of two chunks and those behind the pixels, browsers the first and none.
+    Of two chunks, Pillow uses the last and browsers the first. Only Pillow uses chunks behind the pixels.
     """
     seen: set[bytes] = set()
     for kind, content, checksum in png_chunks(data):

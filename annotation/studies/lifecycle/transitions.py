@@ -96,7 +96,7 @@ def close(*, study: Study, actor: Actor = None) -> None:
 def _end_the_voting(study: Study, sources: Sequence[Study.State], now: datetime, **event: Any) -> bool:
     """End the voting. A study is CLOSING until its quality rules have judged every annotator by all votes.
 
-    It also is while its image sets are in a sealed study that takes votes, whose scores its results would show.
+    It stays so while a sealed study that takes votes has the same image sets: the results would show its scores.
     """
     manifest = current_manifest(study)
     is_over = not manifest.quality.in_force and not are_sealed_elsewhere(study)

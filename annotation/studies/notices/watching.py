@@ -30,7 +30,7 @@ class Condition(NamedTuple):
 def watch(now: datetime) -> int:
     """Begin a notice for each condition that holds and has none, and end those whose condition is over.
 
-    Returns how many began. A notice that holds on is told once.
+    Returns how many began. A condition that lasts gives one notice.
     """
     holding = dict(_conditions(list(Study.objects.exclude(state__in=ENDED).order_by("pk"))))
     going_on = {Condition(one.study_id, one.kind, one.subject): one for one in Notice.objects.filter(ended_at=None)}

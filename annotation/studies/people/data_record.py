@@ -89,9 +89,9 @@ NOT_STORED = (
     "their images",
 )
 BACKUPS = (
-    "Erasing does not reach backups. They end by the operator's rule; a backup that is restored brings erased data "
-    "back, and it must be erased again. Files that were downloaded before are with the people who did so; the history "
-    "names them."
+    "An erasure does not change backups. The operator's rule says when they end. A restored backup brings erased data "
+    "back, and it must be erased again. Files that were downloaded before are not erased; the history names who "
+    "downloaded them."
 )
 
 

@@ -98,7 +98,7 @@ def _encoder(section: Key, spec: EncoderSpec) -> Iterator[Fault]:
     elif spec.revision:
         yield Fault((*section, "revision"), "belongs to a hub id; leave it out.")
     if spec.kind == OWN_ENCODER and spec.preparation != "pil":
-        yield Fault((*section, "preparation"), "has no meaning for an encoder of one's own; leave it out.")
+        yield Fault((*section, "preparation"), "has no effect on an encoder of your own; leave it out.")
 
 
 def _revision(section: Key, values: Any, name: str, revision_name: str) -> Iterator[Fault]:

@@ -107,7 +107,7 @@ def withdraw(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> 
 @require_http_methods(["GET", "HEAD", "POST"])
 @annotator_page
 def no_mail(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Ask whether no further mail is wanted; by POST, send none. A look changes nothing: mail programs follow links."""
+    """Ask whether to stop further mails; by POST, stop them. A GET changes nothing: mail programs follow links."""
     is_done = request.method == "POST"
     if is_done:
         unsubscribe(annotator=annotator, now=timezone.now())

@@ -10,7 +10,7 @@ from annotation.voting.availability import NoRoom
 
 DEVICE_COOKIE = "annotator"
 DEVICE_COOKIE_SECONDS = 365 * 24 * 3600
-RELOAD_SECONDS = 60  # after which a page that waits for others asks again
+RELOAD_SECONDS = 60  # after which a waiting page asks again
 
 
 def remember_place(response: HttpResponse, annotator: Annotator, *, path: str) -> None:
