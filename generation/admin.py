@@ -1,8 +1,11 @@
 """The admin of generation. Plans, images and jobs are made by code, so here they are read-only."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
@@ -65,10 +68,31 @@ class AdminsOnly(ReadOnlyAdmin):
         return cast(User, request.user).is_superuser
 
 
+class DiffusionModelForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
+    """A model to register. Weights that a study file could not name are refused here, where an admin can mend them."""
+
+    def clean(self) -> dict[str, Any]:
+        """Require a whole path without a revision, or a hub id with one."""
+        values = super().clean() or {}
+        for name, revision_name in (("checkpoint", "revision"), ("lora", "lora_revision")):
+            if sentence := _revision_fault(values.get(name, ""), values.get(revision_name, "")):
+                self.add_error(name, sentence)
+        return values
+
+
+def _revision_fault(weights: str, revision: str) -> str:
+    if Path(weights).is_absolute() or not weights:
+        return "Only a hub id has a revision; leave it out." if revision else ""
+    if re.fullmatch("[0-9a-f]{40}", revision):
+        return ""
+    return "A local folder is a whole path, from / on. A hub id needs its revision: the 40 digits of a commit of it."
+
+
 @admin.register(DiffusionModel)
 class DiffusionModelAdmin(ListedFiltersAdmin):
     """Models; one with image sets cannot be changed, because their plans depend on its settings."""
 
+    form = DiffusionModelForm
     list_display = ("name", "checkpoint", "lora", "dtype", "image_set_count")
     search_fields = ("name", "checkpoint", "lora")
 

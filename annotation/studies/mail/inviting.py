@@ -17,7 +17,6 @@ from annotation.studies.people.annotator_rows import IDLE_AFTER
 from annotation.voting.annotators import invite
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
-from jobs.wording import counted
 
 Kind = InvitationMail.Kind
 A_DAY = timedelta(days=1)  # at least between two mails to one person
@@ -117,10 +116,13 @@ def _refuse_known(study: Study, people: Sequence[Recipient]) -> None:
     known = set(Contact.objects.filter(study=study, address__in=addresses).values_list("address", flat=True))
     in_pilot = Contact.objects.filter(study__pilot_of=study, address__in=addresses).select_related("annotator")
     came = {one.address for one in in_pilot if one.annotator.has_come}
-    for found, why in ((known, "invited before: send a reminder"), (came, "in a pilot, whose people are kept out")):
+    for found, why, way_out in (
+        (known, "already invited", "Send a reminder instead, or leave them out"),
+        (came, "took part in a pilot of this study, whose people are kept out of it", "Leave them out"),
+    ):
         if places := [number for number, one in enumerate(people, start=1) if one.address in found]:
             listed = ", ".join(map(str, places[:10]))
-            raise Refused(f"addresses: {counted(len(places), 'address', 'addresses')} (number {listed}) {why}.")
+            raise Refused(f"addresses: {why}: number {listed} of {len(people):,}. {way_out}.")
 
 
 def _refuse_too_many(count: int, actor: User | None, now: datetime) -> None:

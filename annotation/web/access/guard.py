@@ -41,7 +41,7 @@ ROLES = {Who.VIEWER: Role.VIEWER, Who.EDITOR: Role.EDITOR, Who.OWNER: Role.OWNER
 NEITHER = {
     Who.EDITOR: "Nothing was changed: you may look at this study, and its owner can make you an editor.",
     Who.OWNER: "Nothing was changed: this is for an owner of the study, or an admin.",
-    Who.MAKER: "Your account may not make studies; an admin can give it the permission “Can add study”.",
+    Who.MAKER: "Your account may not make studies; an admin can change it to “Researcher who makes studies”.",
     Who.ADMIN: "This is for an admin of the installation.",
 }
 

@@ -18,6 +18,11 @@ from scoring.statistics.inference.intervals import (
 )
 from scoring.statistics.votes.counts import checked_counts
 
+# Below it p counts as equal everywhere: the logarithms of such a Beta function are so large that their differences lose
+# their digits (at 1e-16, which rounding makes of a correlation of 0, a "probability" of 1e30), and the limit differs by
+# 1e-4 at most from that with equal p (with 101 votes).
+LEAST_CORRELATION = 1e-9
+
 
 def greatest_agreement(*, mean: ArrayLike, correlation: ArrayLike, votes: int) -> Floats:
     """E[max(P(majority = A | p), P(majority = B | p))]: the agreement of a metric that knows every p.
@@ -33,7 +38,7 @@ def greatest_agreement(*, mean: ArrayLike, correlation: ArrayLike, votes: int) -
     if not ((mu > 0) & (mu < 1) & (rho >= 0) & (rho <= 1)).all():
         raise ValueError("a mean lies between 0 and 1, a correlation from 0 to 1")
     reached: Floats = np.where(rho == 1, 1.0, _with_equal_p(mu, votes))
-    is_spread = (rho > 0) & (rho < 1)
+    is_spread = (rho > LEAST_CORRELATION) & (rho < 1)
     size = (1 - rho[is_spread]) / rho[is_spread]
     reached[is_spread] = _with_beta_p(mu[is_spread] * size, (1 - mu[is_spread]) * size, votes)
     return reached
@@ -107,7 +112,7 @@ def _with_beta_p(alpha: Floats, beta: Floats, votes: int) -> Floats:
     ways = gammaln(votes + 1) - gammaln(for_winner + 1) - gammaln(votes - for_winner + 1)
     total = np.zeros(np.shape(alpha))
     for first, second in ((alpha, beta), (beta, alpha)):
-        own, others = first[..., np.newaxis] + for_winner, second[..., np.newaxis] + votes - for_winner
+        own, others = first[..., np.newaxis] + for_winner, second[..., np.newaxis] + (votes - for_winner)
         log_own, log_others = np.log(own), np.log(others)
         log_beta = _running(betaln(own[..., 0], others[..., 0]), log_own[..., :-1] - log_others[..., 1:])
         mass = np.exp(ways + log_beta - betaln(first, second)[..., np.newaxis])

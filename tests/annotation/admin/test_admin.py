@@ -352,6 +352,22 @@ def test_a_model_is_registered_and_its_constraints_speak(researcher: Client) -> 
     assert DiffusionModel.objects.get(name="New").checkpoint == "/c"
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"checkpoint": "weights/folder"},
+        {"checkpoint": "org/model", "revision": "main"},
+        {"checkpoint": "/c", "revision": "a" * 40},
+        {"checkpoint": "/c", "lora": "lora.safetensors", "lora_scale": "1"},
+    ],
+)
+def test_a_model_that_no_study_file_could_name_is_not_registered(researcher: Client, weights: dict[str, str]) -> None:
+    data = {"name": "New", "dtype": "float32", "prompt_template": "{prompt}"} | weights
+    content = researcher.post(reverse("admin:generation_diffusionmodel_add"), data).content.decode()
+    assert "hub id" in content.split("errorlist")[1].split("</ul>")[0]
+    assert not DiffusionModel.objects.exists()
+
+
 def test_jobs_are_retried_from_their_list(researcher: Client, worker: FakeWorker) -> None:
     launch(study=create_study(manifest=make_manifest(source="generated", comparisons=1)))
     worker.messages.clear()

@@ -148,6 +148,7 @@ def test_an_account_is_made_chooses_its_password_changes_and_is_deactivated(admi
     password = "a long password of hers"
     chosen = visitor.post(form.redirect_chain[-1][0], {"password1": password, "password2": password})
     assert chosen.status_code == 302
+    assert reverse("account_login") in visitor.get(chosen["Location"]).content.decode().split("<main")[1]
     assert visitor.login(username="ada", password=password)
     ada = User.objects.get(username="ada")
     assert (ada.is_staff, ada.is_superuser, ada.has_perm("annotation.add_study")) == (True, False, True)

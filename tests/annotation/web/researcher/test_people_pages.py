@@ -150,7 +150,7 @@ def test_the_limits_say_when_an_open_study_opened(researcher: Client) -> None:
     assert "when you open it" in page_of(researcher, study, "invitations/")
     put_in_state(study, "open")
     shown = page_of(researcher, study, "invitations/")
-    assert f"on {study.opened_at:%Y-%m-%d %H:%M} UTC it opened" in shown
+    assert f"opened {study.opened_at:%Y-%m-%d %H:%M} UTC" in shown
     assert "when you open it" not in shown
 
 

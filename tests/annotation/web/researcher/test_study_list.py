@@ -47,7 +47,7 @@ def test_without_a_study_the_page_says_who_makes_one(researcher: Client) -> None
     assert 'href="/studies/new/"' in researcher.get("/studies/").content.decode()
     viewer = Client()
     viewer.force_login(User.objects.create_user("viewer", is_staff=True))
-    assert "ask an admin for the permission" in viewer.get("/studies/").content.decode()
+    assert "“Researcher who makes studies”" in viewer.get("/studies/").content.decode()
 
 
 def test_a_token_is_shown_once_listed_and_revoked(researcher: Client) -> None:

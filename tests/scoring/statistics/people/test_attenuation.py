@@ -48,6 +48,16 @@ def test_the_limits_are_continuous() -> None:
     np.testing.assert_allclose(near, at, atol=1e-5)
 
 
+@pytest.mark.parametrize("votes", [1, 3, 25, 101])
+@pytest.mark.parametrize("mean", [0.1, 0.5, 0.62])
+def test_a_correlation_of_rounding_is_none(mean: float, votes: int) -> None:
+    at_zero = greatest_agreement(mean=mean, correlation=0, votes=votes)
+    almost = greatest_agreement(mean=mean, correlation=[10.0**-digits for digits in range(8, 17)], votes=votes)
+    np.testing.assert_allclose(almost, at_zero, atol=4e-4)
+    almost_one = greatest_agreement(mean=mean, correlation=[1 - 10.0**-digits for digits in range(8, 16)], votes=votes)
+    np.testing.assert_allclose(almost_one, 1, atol=1e-4)
+
+
 def test_a_simulated_study_finds_its_own_limit() -> None:
     rng = np.random.default_rng(0)
     p, k = rng.beta(2, 1, 4000), rng.integers(2, 7, 4000)
@@ -101,3 +111,10 @@ def test_comparisons_that_are_unanimous_for_either_model_set_no_limit() -> None:
 def test_impossible_distributions_are_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         greatest_agreement(**{"mean": 0.5, "correlation": 0.5, "votes": 3, **wrong})
+
+
+def test_votes_that_agree_by_chance_have_a_limit_that_is_a_share() -> None:
+    """Some resamples of these counts have a correlation of 1e-16 instead of 0."""
+    counts = [(0, 2, 1), (1, 2, 0), (2, 1, 0), (0, 2, 1), (1, 2, 0), (1, 2, 0)]
+    low, high = bounds(attenuation(counts, resampling=Resampling(resamples=2000, seed=1)))
+    assert 0 <= low <= high <= 1
