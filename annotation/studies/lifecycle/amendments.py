@@ -93,7 +93,19 @@ def _shown(key: str, plan: Parts) -> str:
     value: Any = plan
     for name in key.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
-    return Truncator("none" if value is None else str(value)).chars(LONGEST_SHOWN)
+    return Truncator(_in_words(value)).chars(LONGEST_SHOWN)
+
+
+def _in_words(value: Any) -> str:
+    """Return a value of the study file without Python's marks; keys of a table without a value are left out."""
+    if isinstance(value, Mapping):
+        given = (f"{key} {_in_words(one)}" for key, one in value.items() if one is not None)
+        return ", ".join(given) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value)) or "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value is None else str(value)
 
 
 def _rewrite_draft(study: Study, manifest: Manifest, changed: list[str], actor: Actor) -> ManifestVersion:
