@@ -124,7 +124,7 @@ def test_what_a_paper_needs_is_downloaded_from_the_page(study: Study, researcher
 def test_without_a_browser_the_page_says_why_it_has_no_pdf(
     study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "PDF is not offered, because the server has no browser that prints it"
+    said = "There is no PDF here, because the server has no browser that prints it"
     page = reverse("report", args=[study.slug])
     assert said not in researcher.get(page).content.decode()
     monkeypatch.setattr(pdf, "BROWSERS", ())
