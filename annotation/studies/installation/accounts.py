@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Coalesce
 
@@ -99,10 +100,18 @@ def create_account(*, name: str, email: str, kind: str, actor: User | None) -> U
     _refuse_email(email)
     user = User(username=name, email=email, is_staff=chosen.is_staff, is_superuser=chosen.is_superuser)
     user.set_unusable_password()
-    user.save()
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:  # the same form came at the same moment
+        raise _taken(name) from None
     _let_make(user, chosen)
     record("account created", actor=actor, account=name, kind=kind)
     return user
+
+
+def _taken(name: str) -> Refused:
+    return Refused(f"name: there is already an account called {name}.")
 
 
 def _refuse_name(name: str) -> None:
@@ -113,7 +122,7 @@ def _refuse_name(name: str) -> None:
     if not name or len(name) > 150 or hidden_character(name):
         raise Refused("name: letters, digits and @ . + - _ only, at most 150.")
     if User.objects.filter(username__iexact=name).exists():
-        raise Refused(f"name: there is already an account called {name}.")
+        raise _taken(name)
 
 
 def _refuse_email(email: str) -> None:

@@ -33,6 +33,7 @@ def mail_invitations(
     were invited before or whose person took part in a pilot, and for more mails than an hour may have.
     """
     subject, text = checked(subject, text)
+    study = _locked(study, actor)
     _refuse_over(study)
     _refuse_site(site)
     if not 1 <= len(people) <= MOST_AT_ONCE:
@@ -54,10 +55,11 @@ def mail_invitations(
 def remind(*, study: Study, subject: str, text: str, site: str, now: datetime, actor: User | None) -> int:
     """Write a reminder to everybody whom `to_remind` names, and return how many. Refused for nobody, and as above."""
     subject, text = checked(subject, text)
+    study = _locked(study, actor)
     if study.state != Study.State.OPEN:
         raise Refused(f"{study} is not open, so nobody could follow a reminder.")
     _refuse_site(site)
-    people = list(to_remind(study, now).select_for_update())
+    people = list(to_remind(study, now))
     if not people:
         raise Refused("Nobody is to be reminded now: a person gets at most one mail a day.")
     _refuse_too_many(len(people), actor, now)
@@ -77,6 +79,16 @@ def to_remind(study: Study, now: datetime) -> QuerySet[Contact]:
 def unsubscribe(*, annotator: Annotator, now: datetime) -> None:
     """Send the annotator no further mail. Doing it again changes nothing."""
     Contact.objects.filter(annotator=annotator, unsubscribed_at=None).update(unsubscribed_at=now)
+
+
+def _locked(study: Study, actor: User | None) -> Study:
+    """Return the study as it is now. Requests that come at once wait for each other: each sees the mails of the last.
+
+    The account is locked too, because its mails of an hour are counted.
+    """
+    if actor:
+        User.objects.select_for_update(no_key=True).get(pk=actor.pk)
+    return Study.objects.select_for_update(no_key=True).get(pk=study.pk)
 
 
 def _write(

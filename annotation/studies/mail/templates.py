@@ -15,7 +15,8 @@ def checked(subject: str, text: str) -> tuple[str, str]:
         raise Refused(f"subject: a subject has 1 to {LONGEST_SUBJECT} letters.")
     if not 1 <= len(text) <= LONGEST_TEXT:
         raise Refused(f"message: a message has 1 to {LONGEST_TEXT:,} letters.")
-    _places("subject", subject)
+    if "link" in _places("subject", subject):
+        raise Refused("subject: {link} belongs in the message: mail servers log subjects.")
     if "link" not in _places("message", text):
         raise Refused("message: {link} is missing, so nobody would get their link.")
     return subject, text

@@ -2,7 +2,9 @@
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
@@ -17,6 +19,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from annotation.models import AuditEntry, Contact, InvitationMail, Study
 from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects
@@ -25,7 +28,9 @@ from annotation.studies.mail.inviting import mail_invitations, remind, to_remind
 from annotation.studies.mail.sending import MOST_TRIES, send_invitations
 from annotation.studies.mail.templates import checked
 from annotation.studies.mail.usual import Kind, usual_mail
+from annotation.studies.sharing import Role
 from jobs.refusals import Refused
+from tests.annotation.voting.test_concurrency import at_once
 from tests.factories import make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +68,7 @@ def test_a_pasted_list_is_read_line_by_line() -> None:
     ("subject", "text", "why"),
     [
         ("", "{link}", "subject: a subject has 1 to"),
+        ("{link}", "{link}", "subject: {link} belongs in the message"),
         ("x", "no link", "message: {link} is missing"),
         ("x", "{link} {token}", "message: there is no place {token}"),
         ("{study.pk}", "{link}", "subject: there is no place {study.pk}"),
@@ -207,3 +213,29 @@ def test_the_page_and_the_command_write_mails(client: Client, tmp_path: Path) ->
     arguments = ("--addresses", str(tmp_path / "people.txt"), "--site", SITE, "--format", "json")
     call_command("mail_invitations", "study", *arguments, stdout=out)
     assert json.loads(out.getvalue())["written"] == 1
+
+
+@pytest.mark.both_databases
+@pytest.mark.django_db(transaction=True)
+def test_requests_that_come_at_once_write_each_mail_once(settings: Settings) -> None:
+    study = make_study()
+    owner = member(study, Role.OWNER)
+    written = at_once([partial(said, partial(invite, study, ADA, actor=owner))] * 3)
+    assert ["invited before" in one for one in written].count(True) == 2
+    text: dict[str, Any] = {"subject": "Reminder", "text": "{link}", "site": SITE}
+    tomorrow = timezone.now() + timedelta(days=1.1)
+    told = at_once([partial(said, partial(remind, study=study, now=tomorrow, actor=owner, **text))] * 3)
+    assert ["Nobody is to be reminded" in one for one in told].count(True) == 2
+    settings.INVITATION_MAILS_PER_HOUR = 6
+    pairs = [[Recipient(f"{n}-{k}@lab.example") for k in range(2)] for n in range(3)]
+    many = at_once([partial(said, partial(invite, study, *pair, actor=owner)) for pair in pairs])
+    assert ["an account may send 6 mails" in one for one in many].count(True) == 1
+    assert InvitationMail.objects.count() == 6
+
+
+def said(action: Callable[[], int]) -> str:
+    """Return what an action returns or refuses, as text."""
+    try:
+        return str(action())
+    except Refused as refusal:
+        return str(refusal)

@@ -1,6 +1,7 @@
 """The admins' pages: what they show and do. That they are for admins only: test_permissions."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from pytest_django.fixtures import Settings
 
 from annotation.models import AuditEntry, Study
 from annotation.studies.installation import storage
+from annotation.studies.installation.accounts import create_account
 from annotation.studies.tokens import create_token, token_of
 from generation.models import Card, DiffusionModel, EndpointAccount, GenerationJob, ModelTrial
+from jobs.refusals import Refused
 from scoring.models import ScoringJob
 from tests.annotation.web.installation.busy_installation import FAULT, busy_installation
 from tests.factories import make_study, member
@@ -215,3 +218,19 @@ def test_storage_counts_once_in_an_hour_and_empties_only_what_may_be(
         assert "cannot be emptied" in said(admin_client, "empty-place", {"confirmed": "yes"}, place)
     assert (tmp_path / "uploads" / "one" / "file").exists()
     assert AuditEntry.objects.get(verb="storage removed").detail == {"place": "Reports", "files": 2, "bytes": 2048}
+
+
+@pytest.mark.both_databases
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_is_sent_twice_at_once_makes_one_account() -> None:
+    def said(_number: int) -> str:
+        try:
+            return str(create_account(name="ada", email="", kind="maker", actor=None))
+        except Refused as refusal:
+            return str(refusal)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = sorted(pool.map(said, range(3)))
+    assert answers == ["ada", *["name: there is already an account called ada."] * 2]
