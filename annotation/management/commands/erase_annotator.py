@@ -33,6 +33,6 @@ class Command(StudyCommand):
             self.stdout.write(json.dumps(document | {"vote_count": vote_count}))
             return
         self.stdout.write("Removed:" if options["yes"] else "Would be removed (add --yes):")
-        self.stdout.writelines(f"  {sentence}" for sentence in effects.removed)
+        self.stdout.write("\n".join(f"  {sentence}" for sentence in effects.removed))
         self.stdout.write("Kept:")
-        self.stdout.writelines(f"  {sentence}" for sentence in effects.kept)
+        self.stdout.write("\n".join(f"  {sentence}" for sentence in effects.kept))

@@ -29,4 +29,4 @@ class Command(StudyCommand):
             self.stdout.write(f"The personal data of {counted(count, 'annotator')} is erased.")
         self.tell(keeps=kept)
         self.stdout.write("Kept:")
-        self.stdout.writelines(f"  {sentence}" for sentence in kept)
+        self.stdout.write("\n".join(f"  {sentence}" for sentence in kept))

@@ -232,6 +232,7 @@ def test_the_command_says_what_it_would_remove_before_it_does() -> None:
     give_vote(ada)
     said = StringIO()
     call_command("erase_annotator", "study", "Ada", stdout=said)
+    assert "\n  the label\n" in said.getvalue(), "one thing a line"
     assert "Would be removed (add --yes):" in said.getvalue()
     assert "1 vote" in said.getvalue()
     ada.refresh_from_db()

@@ -214,6 +214,7 @@ def test_pages_and_commands(client: Client) -> None:
     call_command("personal_data", study.slug, stdout=said)
     assert said.getvalue().strip() == pages[1].strip()
     call_command("erase_personal_data", study.slug, stdout=said)
+    assert said.getvalue().count("\n  ") >= sum(map(len, retention_effects(study))) - 1, "one thing a line"
     assert Study.objects.get(pk=study.pk).erased_at is None, "without --yes it only says what it would do"
     done = client.post(f"{address}/erase/", {"confirmed": "yes"}, follow=True).content.decode()
     assert "The personal data of 4 annotators is erased." in done
