@@ -13,7 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from annotation.web.access.tokens import TokenCipher
 
 VIEWERS = TokenCipher(b"semblance viewers of images", ">Q")  # annotator id
-SECONDS = 180 * 24 * 3600  # as long as a place of the open link is kept; each page of the annotator renews it
+# Each page of the annotator renews it. A browser sends all that it has, and a computer of a laboratory may see fifty
+# people a day: of more than about 130 cookies the web server would refuse the request.
+SECONDS = 2 * 24 * 3600
 
 
 def bind(response: HttpResponse, *, annotator_id: int, path: str) -> None:
