@@ -1,7 +1,7 @@
 """How often the report's intervals hold the truth: simulated studies of several designs, through the report's own code.
 
-    python -m benchmarks.coverage                  1,000 studies of each design; under an hour on two cores
-    python -m benchmarks.coverage --quick          200 studies of each; under five minutes
+    python -m benchmarks.coverage                  1,000 studies of each design; about ten minutes on two idle cores
+    python -m benchmarks.coverage --quick          200 studies of each; under two minutes
     python -m benchmarks.coverage --crossed        the crossed model instead: votes that follow it
     python -m benchmarks.coverage --write          and put the table into docs/report.md
 
