@@ -61,7 +61,28 @@ class OutageMiddleware(MiddlewareMixin):
             return unavailable(request, failure)
         if isinstance(error, RequestDataTooBig) and request.path_info.startswith(API):
             return error_response(request, 413, SENTENCES[413])
-        return defaults.bad_request(request, error) if _cannot_be_stored(error) else None
+        return bad_request(request, error) if _cannot_be_stored(error) else None
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Return the page of 400: `handler400` of the URLs."""
+    return defaults.bad_request(_unread(request), exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Return the page of 403: `handler403` of the URLs."""
+    return defaults.permission_denied(_unread(request), exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Return the page of 404: `handler404` of the URLs."""
+    return defaults.page_not_found(_unread(request), exception)
+
+
+def _unread(request: HttpRequest) -> HttpRequest:
+    """Keep Django's page of an error from looking for a token in the body: one that cannot be read would be a 500."""
+    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
+    return request
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:

@@ -41,4 +41,7 @@ urlpatterns = [
 if settings.SINGLE_SIGN_ON.issuer:
     urlpatterns.insert(0, path("accounts/single-sign-on/", include("annotation.web.access.single_sign_on.views")))
 
+handler400 = "config.failures.bad_request"
+handler403 = "config.failures.permission_denied"
+handler404 = "config.failures.page_not_found"
 handler500 = "config.failures.server_error"

@@ -202,6 +202,17 @@ def test_every_error_of_the_api_is_json(db: None, method: str, address: str, sta
     assert ("Allow" in answer.headers) is (status == 405)
 
 
+@pytest.mark.parametrize(
+    ("address", "status"), [("/nothing/", 404), ("/studies/?q=%00", 400), ("/resume/", 400), ("/api/v1/x?q=%00", 400)]
+)
+def test_a_form_that_cannot_be_read_is_no_fault_of_ours(db: None, address: str, status: int) -> None:
+    client = Client(raise_request_exception=False, enforce_csrf_checks=True)
+    client.get("/resume/")
+    assert client.cookies["csrftoken"], "only with it does Django look into the body"
+    answer = client.generic("POST", address, b"{", content_type="multipart/form-data")  # without a boundary
+    assert answer.status_code == status
+
+
 def test_a_body_that_is_too_large_is_refused_in_json(someone: Annotator, settings: Settings) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     client, body = Client(raise_request_exception=False), json.dumps({"assignment": "a" * 200})

@@ -8,4 +8,5 @@ urlpatterns = [
     path("accounts/single-sign-on/", include("annotation.web.access.single_sign_on.views")),
     *urls.urlpatterns,
 ]
+handler400, handler403, handler404 = urls.handler400, urls.handler403, urls.handler404
 handler500 = urls.handler500
