@@ -248,7 +248,7 @@ def test_a_session_with_images_in_an_object_storage_holds_no_trace_of_a_model(
     assert all(one.url.startswith(server) for one in received)
 
 
-@pytest.mark.parametrize("pages", ["api.views", "annotator.onboarding"])
+@pytest.mark.parametrize("pages", ["api.voting", "annotator.onboarding"])
 def test_a_leak_in_the_addresses_is_found(
     page: Page, server: str, drawn: DrawnStudy, monkeypatch: pytest.MonkeyPatch, pages: str
 ) -> None:
