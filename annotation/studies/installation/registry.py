@@ -40,7 +40,7 @@ class RegisteredModel:
 
     @property
     def source(self) -> str:
-        """Where its images come from."""
+        """Return where its images come from: endpoint, checkpoint, or images that were imported."""
         if self.model.endpoint:
             return "endpoint"
         return "checkpoint" if self.model.checkpoint else "images"
@@ -54,12 +54,12 @@ class RegisteredModel:
 
     @property
     def inspection(self) -> Inspection | None:
-        """What the last check found."""
+        """Return what the last check found, or None."""
         return inspection_of(self.check) if self.check else None
 
     @property
     def outcome(self) -> Outcome | None:
-        """What the last trial found."""
+        """Return what the last trial found, or None."""
         return outcome_of(self.trial) if self.trial else None
 
     @property
@@ -75,7 +75,7 @@ class RegisteredModel:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What differs from the defaults, by the names of the study file."""
+        """Return the settings that differ from their defaults, by their names in a study file."""
         fields = {field.name: field for field in DiffusionModel._meta.fields}
         plain = {name: getattr(self.model, name) for name in SETTINGS}
         return {name: value for name, value in plain.items() if value != fields[name].get_default() and value}

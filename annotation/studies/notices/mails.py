@@ -27,8 +27,7 @@ def send_notices(now: datetime) -> int:
                 if not _claim(row, now):
                     continue
                 if role_in(row.account, row.notice.study.slug) and row.account.email:
-                    send(connection, _mail(row))
-                    sent += 1
+                    sent += not send(connection, _mail(row))  # an address that is refused is not asked again
                 NoticeReceipt.objects.filter(pk=row.pk).update(mail_due_at=None)
     except MailServerAwayError:
         return sent  # what was claimed is due again after the pause

@@ -26,7 +26,7 @@ router = Router(tags=["people and results"])
     url_name="invitation-mails",
 )
 def list_mails(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """What became of each invitation and reminder, the latest first."""
+    """List each invitation and reminder with its state, the latest first."""
     study = study_called(slug)
     rows = InvitationMail.objects.filter(contact__study=study).select_related("contact__annotator").order_by("-pk")
     page, count = page_of(rows, limit, offset), rows.count()

@@ -13,7 +13,7 @@ router = Router(tags=["notices"])
 
 @router.get("/notices", response=gives(schemas.NoticesOut), operation_id="list_notices", url_name="notices")
 def list_notices(request: HttpRequest, limit: int = 50, offset: int = 0, unread: bool = False) -> HttpResponse:
-    """What the account is told about its studies, the latest first; `unread`: only what it has not read."""
+    """List the notices of the account, the latest first; `unread`: only those that it has not read."""
     rows = notices_for(account_of(request), is_unread=unread)
     page, count = page_of(rows, limit, offset), rows.count()
     items = [
