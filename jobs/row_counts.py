@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from django.db.models import F, Func, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Func, IntegerField, OuterRef, QuerySet, Subquery
 
 
 def count_of(rows: QuerySet[Any], field: str) -> Subquery:
     """Return how many of `rows` refer to a row by `field`, as a subquery: a list counts only for one page's rows."""
     own = rows.filter(**{field: OuterRef("pk")}).order_by()
-    # Django's Count would group the rows, which was measured to take half as long again.
-    return Subquery(own.values(count=Func(F("pk"), function="COUNT")), output_field=IntegerField())
+    # Django's Count would group the rows, which was measured to take half as long again. COUNT(*) and not of the key,
+    # which is in no index but its own: PostgreSQL read every row for it.
+    return Subquery(own.values(count=Func(template="COUNT(*)", output_field=IntegerField())))

@@ -43,7 +43,9 @@ class Assignment(models.Model):
         B = "b"
 
     comparison = models.ForeignKey("annotation.Comparison", on_delete=models.CASCADE, related_name="assignments")
-    annotator = models.ForeignKey("annotation.Annotator", on_delete=models.CASCADE, related_name="assignments")
+    annotator = models.ForeignKey(
+        "annotation.Annotator", on_delete=models.CASCADE, related_name="assignments", db_index=False
+    )
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.MAIN)
     occurrence = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=8, choices=State)
@@ -93,6 +95,9 @@ class Assignment(models.Model):
             models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="assignment_live_leases"),
             # With the kind, so that an annotator's votes are counted in the index alone.
             models.Index(fields=["annotator", "state", "kind"], name="assignment_of_annotator"),
+            # In place of the foreign key's own. PostgreSQL looked for somebody's newest assignment by reading all
+            # assignments backwards: 58 s for fifty people in a million. SQLite's indexes hold the id anyway.
+            models.Index(fields=["annotator", "id"], name="assignment_newest_of_annotator"),
         ]
 
     def __str__(self) -> str:

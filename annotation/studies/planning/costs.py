@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
+from django.db.models import QuerySet
+
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
 from generation.models import GenerationJob
@@ -57,7 +59,7 @@ def costs_of(manifest: Manifest) -> Costs:
     is_collected = manifest.source != "external"
     votes = comparisons * plan.overlap if is_collected else 0
     each = min(plan.comparisons_per_annotator, comparisons)
-    response = _median_response()
+    response = median_response(Annotator.objects.all())
     names = [model.name for model in manifest.models.values()]
     sets = {(one.prompt, model) for one in manifest.comparisons for model in (one.model_a, one.model_b)}
     return Costs(
@@ -71,16 +73,16 @@ def costs_of(manifest: Manifest) -> Costs:
     )
 
 
-def _median_response() -> float | None:
-    """Return the median seconds of votes of the last people who voted here; None without one.
+def median_response(annotators: QuerySet[Annotator], *, least: int = 1) -> float | None:
+    """Return the median seconds of votes of the last of these people who came; None for fewer votes than `least`.
 
     Of people and not of votes, because the latest of all votes would be found by sorting every vote.
     """
-    came = Annotator.objects.filter(kind__in=("personal", "open"), instructions_read_at__isnull=False)
+    came = annotators.filter(kind__in=("personal", "open"), instructions_read_at__isnull=False)
     people = list(came.order_by("-pk").values_list("pk", flat=True)[:LAST_PEOPLE])
     given = Vote.objects.filter(assignment__annotator__in=people, assignment__kind=Assignment.Kind.MAIN)
     times = list(given.filter(response_ms__gt=0).order_by().values_list("response_ms", flat=True)[:MOST_MEASURED])
-    return median(float(time) for time in times if time) / 1000 if times else None
+    return median(float(time) for time in times if time) / 1000 if len(times) >= least else None
 
 
 def _seconds_per_image(names: list[str]) -> float | None:

@@ -3,7 +3,6 @@
 import csv
 import math
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, cast
 
 import segno
@@ -18,12 +17,12 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models import Annotator, Study
 from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.invitations import invite_all
 from annotation.studies.manifest import Manifest
-from annotation.studies.planning.costs import SECONDS_PER_VOTE
+from annotation.studies.planning.costs import SECONDS_PER_VOTE, median_response
 from annotation.voting.annotators import free_leases_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.annotator.next_page import page_language
@@ -34,7 +33,7 @@ from jobs.refusals import Refused
 from jobs.wording import counted
 
 PER_PAGE = 50
-LEAST_VOTES_READ, MOST_VOTES_READ = 20, 500
+LEAST_VOTES_READ = 20  # for the minutes in the message; with fewer, what planning assumes
 # What each code of the study file means, in the words of the platform's form.
 CODES = {
     "complete_code": "Completed: approve and pay",
@@ -79,13 +78,14 @@ def invitations_context(request: HttpRequest, study: Study, form: InvitationForm
     manifest = current_manifest(study)
     open_link = request.build_absolute_uri(reverse("join", args=[study.open_link_token]))
     people = invited(study).order_by("-pk")
+    seconds = median_response(study.annotators.all(), least=LEAST_VOTES_READ) or SECONDS_PER_VOTE
     page = Paginator(people, PER_PAGE).get_page(request.GET.get("page"))
     return {
         "study": study,
         "tab": "invitations",
         "manifest": manifest,
         "open_link": open_link,
-        "message": ready_message(manifest, open_link, seconds_of(study)),
+        "message": ready_message(manifest, open_link, seconds),
         "page": page,
         "links": [(one, request.build_absolute_uri(reverse("visit", args=[one.token]))) for one in page.object_list],
         "invitation_form": form,
@@ -121,13 +121,6 @@ def ready_message(manifest: Manifest, link: str, seconds: float) -> str:
         if closes_at := manifest.annotation.closes_at:
             sentences.append(_("It is open until %(date)s UTC.") % {"date": f"{closes_at:%Y-%m-%d %H:%M}"})
         return "\n".join([" ".join(sentences), "", link])
-
-
-def seconds_of(study: Study) -> float:
-    """Return the median seconds of some votes of the study; until there are enough, what planning assumes."""
-    votes = Vote.objects.filter(assignment__comparison__study=study, assignment__kind=Assignment.Kind.MAIN)
-    times = list(votes.filter(response_ms__gt=0).order_by().values_list("response_ms", flat=True)[:MOST_VOTES_READ])
-    return median(float(time or 0) for time in times) / 1000 if len(times) >= LEAST_VOTES_READ else SECONDS_PER_VOTE
 
 
 def prolific(manifest: Manifest, open_link: str) -> Prolific | None:
