@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.crossed_model.design import Design
 from scoring.statistics.people.crossed_model.fitting import fit
 from scoring.statistics.people.crossed_model.model import crossed_model
+from scoring.statistics.votes.counts import Floats
 from scoring.statistics.votes.votes import Votes
 
 SIZES = ((100, 5, 25), (10_000, 5, 300), (10_000, 100, 1_000))  # comparisons, votes of each, annotators

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.ranking.davidson import Layout, fit
 from scoring.statistics.ranking.model_votes import ModelVotes
 from scoring.statistics.ranking.people_ranking import people_ranking
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 MILLION = 1_000_000
 

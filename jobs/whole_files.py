@@ -82,6 +82,13 @@ def write_without_sync(target: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_or_refuse(target: Path, data: bytes) -> Path:
+    """Write a file that is whole or absent, and return its path. Raises Refused as `whole_file` does."""
+    with whole_file(target) as part:
+        part.write_bytes(data)
+    return target
+
+
 def sweep_folder(folder: Path) -> None:
     """Delete every temporary file in a folder."""
     for part in folder.glob("*.part"):

@@ -35,7 +35,7 @@ from jobs.refusals import Refused
 from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
 from scoring.dreamsim import DreamSim
 from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
-from scoring.own_encoders import own_encoder
+from scoring.own_code import own_encoder
 from scoring.tensor_images import TensorPreparation
 
 Embeddings = NDArray[np.float32]

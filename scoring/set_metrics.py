@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from scoring.consistency import Matrix, Vector
-
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 SetMetric = Callable[[Matrix], float]  # of (N, N) similarities, distances, or a kernel; or of (N, d) embeddings
 
 LEAST_EIGENVALUE = -1e-10  # of a kernel divided by N: below, it is no rounding

@@ -22,7 +22,7 @@ from annotation.studies.sharing import Role, create_report_link
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.tokens import Scope, create_token
 from annotation.voting.annotators import invite
-from annotation.web.api.api import api
+from annotation.web.urls import api
 from tests.campaign import Campaign, Visitor
 from tests.factories import make_study, member
 from tests.journeys.web_process import WebProcess

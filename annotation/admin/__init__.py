@@ -11,10 +11,10 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from annotation.admin.annotators import AnnotatorAdmin
-from annotation.admin.audit import AuditEntryAdmin
 from annotation.admin.studies import StudyAdmin
 from annotation.admin.taking_back import ImportAdmin
-from generation.admin import ReadOnlyAdmin
+from annotation.models import AuditEntry
+from generation.admin import AdminsOnly, ReadOnlyAdmin
 
 __all__ = ["AnnotatorAdmin", "AuditEntryAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]
 
@@ -37,3 +37,16 @@ class SecondFactorAdmin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Follow Django's permission, which the read-only base class ignores."""
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(AdminsOnly):
+    """Acts of accounts in the installation, the latest first. The database refuses to change them.
+
+    A study's page History shows its own part.
+    """
+
+    list_display = ("happened_at", "actor_name", "verb", "study_slug", "detail")
+    list_filter = ("verb",)
+    search_fields = ("actor_name", "study_slug", "verb")
+    ordering = ("-id",)

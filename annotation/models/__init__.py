@@ -1,20 +1,16 @@
 """The tables of annotation: fields and constraints. The functions that change them are in studies/ and voting/."""
 
+from annotation.models.accounts import ApiToken, AuditEntry, RepeatableAnswer, ReportLink, StudyShare
 from annotation.models.annotator import Annotator, Answer
-from annotation.models.api_token import ApiToken, RepeatableAnswer
 from annotation.models.assignment import Assignment, ImageReport, Vote
-from annotation.models.audit import AuditEntry
 from annotation.models.cache_entry import CacheEntry
 from annotation.models.comparison import Comparison
 from annotation.models.imports import Import, ImportedAssignment
 from annotation.models.invitation_mail import Contact, InvitationMail
 from annotation.models.notice import Notice, NoticeReceipt, NoticeSettings
-from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob
-from annotation.models.sharing import ReportLink, StudyShare
-from annotation.models.study import ManifestVersion, Study, StudyEvent, StudyModel
-from annotation.models.study_file_job import StudyFileJob
+from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob, StudyFileJob
+from annotation.models.study import ManifestVersion, Study, StudyEvent, StudyModel, VotesByHour
 from annotation.models.upload import Upload, UploadJob
-from annotation.models.votes_by_hour import VotesByHour
 
 __all__ = [
     "Annotator",

@@ -154,6 +154,7 @@ class Annotator(models.Model):
         return "Not finished" if is_over else "Active"
 
 
+PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
 BY_FILE = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)  # the kinds that a file of votes may name
 
 

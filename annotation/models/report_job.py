@@ -1,4 +1,4 @@
-"""Jobs that compute a report (one for each study, metric and pair of models) and write the downloads that take long."""
+"""Jobs that a person waits for: they compute a report, and write the downloads that take long."""
 
 from typing import ClassVar
 
@@ -72,6 +72,24 @@ class ReportFileJob(WatchedJob):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.report_job}: {self.state}"
+
+
+class StudyFileJob(WatchedJob):
+    """The job that writes all images of a study as one zip file.
+
+    key: of the stored file; empty before the first one.
+    """
+
+    task_name = "annotation.tasks.make_study_file"
+
+    study = models.OneToOneField("annotation.Study", on_delete=models.CASCADE, related_name="images_file_job")
+    key = models.CharField(max_length=64, blank=True)
+
+    class Meta(WatchedJob.Meta):
+        constraints: ClassVar = [*WatchedJob.Meta.constraints]
+
+    def __str__(self) -> str:
+        return f"images of {self.study_id}: {self.state}"
 
 
 class ReplayBundle(models.Model):

@@ -1,4 +1,4 @@
-"""A study, the versions of its manifest, and its history."""
+"""A study, the versions of its manifest, its history, and its votes by hour."""
 
 import secrets
 from typing import ClassVar
@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from generation.models import DiffusionModel
+from generation.models.image_sets import DiffusionModel
 
 
 def new_link_token() -> str:
@@ -157,6 +157,9 @@ class ManifestVersion(models.Model):
 class StudyEvent(models.Model):
     """An action on a study: who did it, when, and its effect. Append only."""
 
+    # The key, in the detail of "generated", of the models whose images cannot be made again.
+    NOT_REPRODUCIBLE = "not_reproducible"
+
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="events")
     verb = models.CharField(max_length=50)
     detail = models.JSONField(default=dict)
@@ -168,3 +171,25 @@ class StudyEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.study}: {self.verb}"
+
+
+class VotesByHour(models.Model):
+    """The standing votes of a study at the end of an hour, or at the last look in the hour that goes on.
+
+    The tick writes it from the counters of the comparisons: a vote writes nothing here. A withdrawal lowers later hours
+    only, because the earlier ones say what was there.
+    """
+
+    study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="votes_by_hour")
+    hour = models.DateTimeField(help_text="The beginning of the hour, in UTC.")
+    vote_count = models.PositiveIntegerField()
+    seen_at = models.DateTimeField(help_text="When the votes were counted last.")
+
+    class Meta:
+        ordering = ("study_id", "hour")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["study", "hour"], name="one_count_of_votes_per_study_and_hour"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study_id} {self.hour:%Y-%m-%d %H}: {self.vote_count}"

@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models import QuerySet
 
 from annotation.models import Comparison, Study
-from annotation.studies.evidence import turns
 from annotation.studies.manifest import Manifest, PromptPlan
 from annotation.studies.pairs import PlannedComparison
 from annotation.voting.storage.slices import in_slices
@@ -101,7 +100,7 @@ def _create(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
     sets = _sets_of(study, manifest, plans, partial(_image_sets, study, manifest))
     prompts = prompt_rows([manifest.prompts[plan.prompt].text for _position, plan in plans])
     lead = 0 if manifest.voting_rules().needs_lead else None
-    turn_of = turns(manifest)
+    turn_of = manifest.turns()
     Comparison.objects.bulk_create(
         Comparison(
             study=study,

@@ -1,4 +1,4 @@
-"""The evidence of a study that stops when its claim is decided: the order of its clusters, and the decision; pure."""
+"""The evidence of a study that stops when its claim is decided, and the decision; pure."""
 
 from collections import Counter
 
@@ -6,28 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from annotation.studies.manifest import Manifest
-from annotation.voting.allocation import stored_chance
 from scoring.statistics.agreement.agreement import Signs, earned_credit
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.studies.sequential import Decision, by_turn, decide
+from scoring.statistics.votes.counts import Floats
 
 _SIGN = {"A": 1, "B": -1}
-
-
-def turns(manifest: Manifest) -> list[int] | None:
-    """The turn of each comparison, by position: the place of its cluster in the drawn order, from 0.
-
-    The order follows from the seed of the analysis, which the manifest fixes before the first vote. None if the study
-    does not stop by its evidence: its comparisons have no turns.
-    """
-    if not manifest.annotation.stop_when_decided:
-        return None
-    own = [prompt.cluster or f"\n{place}" for place, prompt in enumerate(manifest.prompts)]  # no name has a new line
-    clusters = [own[planned.prompt] for planned in manifest.comparisons]
-    drawn = sorted(set(clusters))
-    stored_chance(manifest.analysis.seed, "order of clusters").shuffle(drawn)
-    place = {cluster: turn for turn, cluster in enumerate(drawn)}
-    return [place[cluster] for cluster in clusters]
 
 
 def largest_cluster(manifest: Manifest) -> int:
@@ -45,7 +28,7 @@ def decision(manifest: Manifest, *, people: Signs, metric: Signs, turn: ArrayLik
     """Decide the claim that the manifest names by the comparisons that entered.
 
     people, metric: (n,) winners as signs; metric is not looked at if the claim is about the models. turn: (n,) see
-    `turns`. entered: (n,) whether a comparison's cluster and all before it are complete.
+    `Manifest.turns`. entered: (n,) whether a comparison's cluster and all before it are complete.
     """
     kept = np.asarray(entered, dtype=bool)
     places = np.asarray(turn)[kept]

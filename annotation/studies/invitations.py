@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 
 from annotation.models import Annotator, Study
 from annotation.studies.audit import record
@@ -38,3 +39,13 @@ def invite_all(
     made = [invite(study=study, label=label) for label in chosen]
     record("invited", study=study, actor=actor, personal_links=len(made))
     return made
+
+
+def invited(study: Study) -> QuerySet[Annotator]:
+    """Return the people whose personal link can be sent.
+
+    Not those who withdrew, because theirs ends at a farewell, and nobody once personal data is erased.
+    """
+    if study.erased_at:
+        return study.annotators.none()
+    return study.annotators.filter(kind=Annotator.Kind.PERSONAL).exclude(state=Annotator.State.WITHDRAWN)

@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from annotation.studies.metric_plan import MetricPlan
+from annotation.studies.metric_plan import MetricPlan, metric_faults
 from annotation.studies.onboarding_plan import FramePlan, PlatformPlan
 from annotation.studies.pairs import (
     MOST_MODELS,
@@ -22,9 +22,11 @@ from annotation.studies.pairs import (
     pairs_of,
     planned_comparisons,
 )
-from annotation.studies.section import Moment, Section
+from annotation.studies.section import Fault, Moment, Parts, Section
 from annotation.studies.validation.manifest_faults import manifest_faults
+from annotation.studies.validation.pair_faults import pair_faults
 from annotation.studies.validation.quality_faults import quality_faults
+from annotation.voting.allocation import stored_chance
 from annotation.voting.rules import QualityRules, StudyAllocation, VotingRules
 from generation.endpoints import ENDPOINT_NAME
 from generation.plans.parameters import SamplingParameters
@@ -45,6 +47,11 @@ PromptText = Annotated[
 ]
 # torch and the database take at most 63 bits.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def faults_between(parts: Parts) -> list[Fault]:
+    """Return every fault between keys that are valid by themselves. parts: the sections that are valid, by name."""
+    return [*pair_faults(parts), *manifest_faults(parts), *metric_faults(parts), *quality_faults(parts)]
 
 
 class ModelPlan(Section):
@@ -208,7 +215,7 @@ class Manifest(Section):
     @model_validator(mode="after")
     def _has_no_faults(self) -> Self:
         parts = {name: getattr(self, name) for name in type(self).model_fields}
-        if faults := [*manifest_faults(parts), *quality_faults(parts)]:
+        if faults := faults_between(parts):
             raise ValueError("; ".join(f"{'.'.join(map(str, fault.key))}: {fault.sentence}" for fault in faults))
         return self
 
@@ -248,6 +255,21 @@ class Manifest(Section):
     def compared_pairs(self) -> tuple[Pair, ...]:
         """The keys of the models of each pair that is compared, in the order of the study file."""
         return pairs_of(tuple(self.models), len(self.prompts), self.pairs)
+
+    def turns(self) -> list[int] | None:
+        """Return the turn of each comparison, by position: the place of its cluster in the drawn order, from 0.
+
+        The order follows from the seed of the analysis, which is fixed before the first vote. None if the study does
+        not stop by its evidence: its comparisons have no turns.
+        """
+        if not self.annotation.stop_when_decided:
+            return None
+        own = [prompt.cluster or f"\n{place}" for place, prompt in enumerate(self.prompts)]  # no name has a new line
+        clusters = [own[planned.prompt] for planned in self.comparisons]
+        drawn = sorted(set(clusters))
+        stored_chance(self.analysis.seed, "order of clusters").shuffle(drawn)
+        place = {cluster: turn for turn, cluster in enumerate(drawn)}
+        return [place[cluster] for cluster in clusters]
 
     def computed_metrics(self) -> tuple[MetricSpec, ...]:
         """Return the metrics that a worker computes for each set: the study's own first."""

@@ -45,7 +45,7 @@ class MetricPlan(Section):
 
 
 def metric_faults(parts: Parts) -> Iterator[Fault]:
-    """Yield the faults of each metric, as `manifest_faults` does of other sections."""
+    """Yield the faults of each metric, as `faults_between` needs them."""
     plans: Sequence[MetricPlan | None] = parts.get("metrics", ())
     encoder = parts.get("encoder", EncoderSpec())
     seen = {encoder.metric}

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
 
-from annotation.studies.section import Section
+from annotation.studies.section import Parts, Section
 
 MODEL_KEY = r"^[a-z][a-z0-9_-]*$"
 LONGEST_KEY = 50
@@ -39,6 +39,14 @@ class PairsPlan(Section):
         if self.design == "all":
             return prompts * (len(self.list) or models * (models - 1) // 2)
         return self.comparisons or prompts * (self.per_prompt or 0)
+
+
+def planned_count(parts: Parts) -> int:
+    """Return how many comparisons are planned; 0 if the sections that say so are not valid."""
+    if not {"models", "pairs", "prompts"} <= parts.keys():
+        return 0
+    plan: PairsPlan = parts["pairs"]
+    return plan.total(models=len(parts["models"]), prompts=len(parts["prompts"]))
 
 
 class PlannedComparison(NamedTuple):

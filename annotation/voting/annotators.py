@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.models.annotator import withdrawal_marker
+from annotation.models.annotator import PEOPLE, withdrawal_marker
 from annotation.voting.assignment import give_back, lock
 from annotation.voting.availability import NoRoom, NoRoomLeft, closure, lack_of_votes_to_give, sentence
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
-
-PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
 
 
 def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> Annotator:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Assignment, Comparison, ImageReport, StudyEvent
@@ -46,20 +46,10 @@ def _comparison_of(assignment: Assignment, image_id: int) -> int:
     return own.filter(Q(image_set_a__in=image_set) | Q(image_set_b__in=image_set)).values_list("pk", flat=True)[0]
 
 
-def reports_of(study_id: int) -> QuerySet[ImageReport]:
-    """All image reports of a study.
-
-    The subquery makes the database begin at the reports, which are few; with a join SQLite begins at the study and
-    reads all of its assignments.
-    """
-    own = Assignment.objects.filter(pk=OuterRef("assignment"), comparison__study=study_id)
-    return ImageReport.objects.filter(Exists(own))
-
-
 def _reports_on(comparison: Comparison) -> QuerySet[ImageReport]:
     """The open reports on the comparison's images, in whichever comparison they were shown."""
     sets = (comparison.image_set_a_id, comparison.image_set_b_id)
-    return reports_of(comparison.study_id).filter(image__image_set__in=sets, settled_at=None)
+    return ImageReport.of_study(comparison.study_id).filter(image__image_set__in=sets, settled_at=None)
 
 
 @in_turn

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_safe
 from annotation.models import Study
 from annotation.reports.formats.html import page_context
 from annotation.reports.printing.blocks import Figure
-from annotation.reports.report_jobs.report_cache import CachedReport, stored_figure
-from annotation.reports.report_jobs.report_jobs import finished_report, request_report
+from annotation.reports.report_jobs.report_cache import CachedReport, finished_report, stored_figure
+from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.sharing import study_of_report_link
 from annotation.web.access.guard import researcher_page

@@ -5,9 +5,13 @@ from django.urls import URLPattern, URLResolver, path
 from annotation.web import sample_report, shared_report
 from annotation.web.annotator import images as annotator_images
 from annotation.web.annotator import joining, onboarding, pages
+from annotation.web.api import collecting, installation, invitation_mails, voting
+from annotation.web.api import notices as api_notices
+from annotation.web.api import studies as api_studies
+from annotation.web.api import uploads as api_uploads
 from annotation.web.api.api import api, without_slash
 from annotation.web.docs import pages as docs_pages
-from annotation.web.installation import accounts, jobs, models, storage, workers
+from annotation.web.installation import accounts, jobs, models, storage
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (
     new_study,
@@ -16,7 +20,6 @@ from annotation.web.researcher import (
     planning,
     reported,
     sharing,
-    studies,
     study_list,
     study_settings,
     tokens,
@@ -24,9 +27,21 @@ from annotation.web.researcher import (
 from annotation.web.researcher.images import pages as images
 from annotation.web.researcher.images import uploads
 from annotation.web.researcher.overview import pages as overview
-from annotation.web.researcher.people import annotators, invitation_mails, invitations, personal_data
+from annotation.web.researcher.people import annotators, invitations, personal_data
 from annotation.web.researcher.preview import pages as preview
 from annotation.web.researcher.results import explorer, reports
+
+# In the order of the OpenAPI document.
+for operations in (
+    voting,
+    api_studies,
+    collecting,
+    api_uploads,
+    installation,
+    api_notices,
+    invitation_mails,
+):
+    api.add_router("", operations.router)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),  # first, because every vote resolves its address
@@ -56,12 +71,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *planning.urlpatterns,
     *pilot.urlpatterns,
     *overview.urlpatterns,
-    path("studies/<slug:slug>/study.toml", studies.study_file, name="study-file"),
-    path("studies/<slug:slug>/do/<slug:action>/", studies.act, name="study-action"),
     *annotators.urlpatterns,
     *invitations.urlpatterns,
     *personal_data.urlpatterns,
-    *invitation_mails.urlpatterns,
     *images.urlpatterns,
     *study_settings.urlpatterns,
     *reported.urlpatterns,
@@ -72,7 +84,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *notices.urlpatterns,
     *uploads.urlpatterns,
     *preview.urlpatterns,
-    *workers.urlpatterns,
     *jobs.urlpatterns,
     *models.urlpatterns,
     *accounts.urlpatterns,

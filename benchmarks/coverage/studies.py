@@ -9,7 +9,7 @@ import numpy as np
 from annotation.reports.data.study_data import UnsealedData, UnsealedVotes
 from annotation.reports.findings.agreement import agreement
 from annotation.reports.findings.analysed import analyse
-from annotation.reports.findings.people import people, reliability, single_votes
+from annotation.reports.findings.people import people, reliability
 from annotation.reports.findings.scores import scores
 from benchmarks.coverage.designs import Design, Drawn
 from benchmarks.simulated_study import study_of
@@ -19,7 +19,7 @@ FINDINGS = {
     "agreement": agreement.compute,
     "reliability": reliability.compute,
     "people": people.compute,
-    "single_votes": single_votes.compute,
+    "single_votes": people.of_single_votes,
     "scores": scores.compute,
 }
 

@@ -1,9 +1,8 @@
 """The tables of generation: diffusion models, image sets and images, the jobs that make them, and who does."""
 
-from generation.models.endpoints import EndpointAccount, RefusedSeed
 from generation.models.image_sets import MOST_PROMPT_BYTES, DiffusionModel, GeneratedImage, ImageSet, Prompt
 from generation.models.jobs import ENDPOINT_TASK, GenerationJob, ModelTrial
-from generation.models.machines import Card, CardFailure, FileFetch, WorkerSign
+from generation.models.machines import Card, CardFailure, EndpointAccount, FileFetch, RefusedSeed, WorkerSign
 
 __all__ = [
     "ENDPOINT_TASK",

@@ -11,7 +11,7 @@ _D50 = (0.9642, 1.0, 0.8249)
 _FAR = 0.3
 _STEEP = 16
 _NEWEST = 4  # the major version; LittleCMS also reads version 5, browsers do not
-# Tags that only one of LittleCMS and the browsers follows.
+# Tags that LittleCMS obeys and browsers ignore, or the other way round.
 _DISPUTED = (b"cicp", b"D2B0", b"D2B1", b"D2B2")
 _COLUMNS, _CURVES = (b"rXYZ", b"gXYZ", b"bXYZ"), (b"rTRC", b"gTRC", b"bTRC")
 # How many numbers a parametric curve has, by its type (ICC.1, table 67).

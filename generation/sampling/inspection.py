@@ -5,18 +5,24 @@ A check is a `ModelTrial` without sampling parameters: a leased job, of which th
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from generation.hub.wanted import checkpoint_at_hand, lora_at_hand
 from generation.machines.workers import this_card
 from generation.models import DiffusionModel, GeneratedImage, ModelTrial
 from generation.weights.file_hashes import sha256_of
-from generation.weights.licences import licence_of
 from jobs.refusals import Refused
 
 State = ModelTrial.State
+_FRONT_MATTER = re.compile(r"\A---\s*\n(?P<lines>.*?)\n---", re.DOTALL)
+_LINE = re.compile(r"^(?P<key>license|license_name):\s*[\"']?(?P<value>[^\"'\n#]+)", re.MULTILINE)
+LICENCE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "LICENCE.md", "LICENCE.txt")
+MOST_LETTERS = 100
+_READ_BYTES = 20_000  # of a model card or licence, whose beginning says what is asked here
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +95,34 @@ def _refuse_other_weights(model: DiffusionModel, sha256: str) -> None:
 def record_inspection(trial: ModelTrial, found: Inspection) -> None:
     """Store what a check found."""
     ModelTrial.objects.filter(pk=trial.pk, claimed_by=trial.claimed_by).update(outcome=asdict(found))
+
+
+# --- the licence that a checkpoint's own files state --------------------------------------------
+def licence_of(folder: Path) -> str:
+    """Return the licence that a folder's model card names, or the first line of its licence file; empty if neither.
+
+    The name in a card's front matter is the hub's, such as `openrail++`; `other` gives way to `license_name`.
+    """
+    named = {found["key"]: found["value"].strip() for found in _LINE.finditer(_front_matter(folder))}
+    name = named.get("license", "")
+    if name in ("", "other"):
+        name = named.get("license_name", "") or name
+    return (name or _first_line(folder))[:MOST_LETTERS]
+
+
+def _front_matter(folder: Path) -> str:
+    found = _FRONT_MATTER.match(_beginning(folder / "README.md"))
+    return found["lines"] if found else ""
+
+
+def _first_line(folder: Path) -> str:
+    lines = (line.strip("# \t\r") for name in LICENCE_FILES for line in _beginning(folder / name).split("\n"))
+    return next((line for line in lines if line), "")
+
+
+def _beginning(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_READ_BYTES).decode(errors="replace")
+    except OSError:
+        return ""

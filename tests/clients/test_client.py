@@ -27,7 +27,7 @@ from semblance_client.waiting import wait_for
 from annotation.models import RepeatableAnswer, Study
 from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.tokens import Scope, create_token
-from annotation.web.api.api import api
+from annotation.web.urls import api
 from tests.factories import make_study, member
 
 pytestmark = pytest.mark.django_db(transaction=True)

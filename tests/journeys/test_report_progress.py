@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from annotation.models import ReportFileJob, ReportJob
-from annotation.reports.report_jobs import downloads, report_jobs
+from annotation.reports.report_jobs import downloads, report_jobs, watched_jobs
 from annotation.tasks import make_report, make_report_file
 from jobs import messages
 from tests.annotation.reports.voted_studies import crossed, make_study
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_the_page_waits_and_becomes_the_report_and_a_download_comes_when_it_is_there(
     page: Page, server: str, accessible: Callable[[Page], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_jobs, "enqueue", messages.enqueue)  # no worker but this test
+    for module in (report_jobs, watched_jobs):
+        monkeypatch.setattr(module, "enqueue", messages.enqueue)  # no worker but this test
     make_researcher("a long password")
     study = make_study(crossed([[6, 1], [1, 4]]))
     page.goto(f"{server}/studies/{study.slug}/report/")

@@ -36,7 +36,7 @@ from annotation.models import (
 from annotation.reports.report_jobs import images_file, report_jobs
 from annotation.studies.mail.addresses import Recipient
 from annotation.studies.mail.inviting import mail_invitations
-from annotation.studies.mail.outgoing import REFUSED
+from annotation.studies.mail.sending import REFUSED
 from annotation.studies.sharing import create_report_link
 from annotation.studies.tokens import create_token
 from annotation.tasks import make_report

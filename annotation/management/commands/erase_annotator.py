@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
-from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects, find_annotator
+from annotation.reports.report_jobs.retention import erase_annotator, erasure_effects, find_annotator
 
 
 class Command(StudyCommand):

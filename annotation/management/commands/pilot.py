@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
 from annotation.reports.formats.document import as_document
-from annotation.reports.pilot.current import result_at_once
 from annotation.reports.pilot.words import answer, to_text
+from annotation.reports.report_jobs.report_jobs import result_at_once
 from annotation.studies.pilot.making import make_pilot
 
 

@@ -12,8 +12,10 @@ from annotation.reports.bundle.replay import Replay, replay, replayed_report, wr
 from annotation.reports.data.pairs import of_pair, pair_of
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.card import to_card
-from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures, write_latex
+from annotation.reports.formats.latex import write_latex
+from annotation.reports.formats.paper import write_comparisons, write_figures
 from annotation.reports.formats.pdf import PAPERS, write_pdf
+from annotation.reports.printing.references import bibliography
 from annotation.reports.report_jobs.downloads import FORMATS, html_text, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.current import current_manifest

@@ -31,7 +31,7 @@ from scoring.encoder_spec import (
     EncoderSpec,
 )
 from scoring.metric_spec import OWN, SCS, MetricSpec, named_functional
-from scoring.own_encoders import OwnEncoder, encoder_in_file
+from scoring.own_code import OwnEncoder, encoder_in_file
 from scoring.own_metrics import OwnMetric, metric_in_file
 from scoring.scores import embed_set, refuse_unusable_name, score_by, score_set
 

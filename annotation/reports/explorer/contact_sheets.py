@@ -12,8 +12,8 @@ from annotation.reports.explorer.orders import MOST_TELLING, most_telling
 from annotation.reports.figures.style import LIGHT
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.printing.drawn_numbers import MOST_SHOWN, disagreements
 from annotation.reports.progress import Progress, silent
-from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures import renditions
 from jobs.refusals import Refused

@@ -16,9 +16,8 @@ from annotation.reports.figures.style import (
     says,
 )
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.printing.drawn_numbers import agreement_numbers, claim_numbers
 from annotation.reports.printing.sentences import within
-from annotation.reports.sections import claim as claims
-from annotation.reports.sections.agreement.agreement import agreement_numbers
 from jobs.wording import counted
 
 
@@ -27,7 +26,7 @@ def claim(report: AgreementReport, results: Results) -> Figure:
     *first, last = claim_marks(report, results)
     of_single = ((">", INK), ("<", INK)) if results.single_votes else ()
     baseline = results.agreement.baseline.agreement.value
-    return forest(claims.numbers(report, results), (*first, *of_single, last), baseline=baseline)
+    return forest(claim_numbers(report, results.claimed), (*first, *of_single, last), baseline=baseline)
 
 
 def claim_marks(report: AgreementReport, results: Results) -> tuple[Mark, Mark, Mark, Mark]:

@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import FigureName, Numbers
-from annotation.reports.sections import claim as claims
-from annotation.reports.sections.agreement.agreement import agreement_numbers
-from annotation.reports.sections.disagreements import disagreements
-from annotation.reports.sections.people.bias import timed_annotators
+from annotation.reports.printing.drawn_numbers import agreement_numbers, claim_numbers, disagreements, timed_annotators
 from scoring.statistics.inference.estimate import Estimate
 
 Cell = str | int | float | None
@@ -32,7 +29,7 @@ def _bounds(estimate: Estimate) -> tuple[float | None, float | None, float | Non
 
 
 def _claim(report: AgreementReport, results: Results) -> Table:
-    return _forest(claims.numbers(report, results))
+    return _forest(claim_numbers(report, results.claimed))
 
 
 def _forest(numbers: Numbers) -> Table:

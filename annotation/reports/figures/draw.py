@@ -1,14 +1,18 @@
 """The figures of a report by name, drawn by matplotlib without a display and without pyplot's global state."""
 
+import io
 from collections.abc import Callable
+from textwrap import fill
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from annotation.reports.figures import agreement, ranking, scores, votes
-from annotation.reports.figures.style import drawing_style
-from annotation.reports.figures.svg import to_svg
+from annotation.reports.figures.style import QUIET, drawable, drawing_style
+from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import FigureName
+from jobs.refusals import Refused
 
 DRAWINGS: dict[FigureName, Callable[[AgreementReport, Results], Figure]] = {
     "claim": agreement.claim,
@@ -28,6 +32,16 @@ DRAWINGS: dict[FigureName, Callable[[AgreementReport, Results], Figure]] = {
     "annotators": votes.by_annotator,
 }
 
+_DPI = 300
+_NOTICE_WIDTH = 84  # letters of the small print below a figure
+# No date, so that equal reports give equal bytes.
+_METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {},
+    "png": {"Software": None},
+}
+SUFFIXES = tuple(_METADATA)
+
 
 def draw(report: AgreementReport, name: FigureName) -> str:
     """Return a figure of the report as an <svg> element; equal reports give equal bytes.
@@ -38,3 +52,25 @@ def draw(report: AgreementReport, name: FigureName) -> str:
         raise ValueError("a sealed report has no figures")
     with drawing_style():
         return to_svg(DRAWINGS[name](report, report.results), name=name)
+
+
+def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str) -> bytes:
+    """Return a figure as the bytes of a PDF, SVG or PNG file."""
+    buffer = io.BytesIO()
+    with drawing_style(are_letters_outlines=suffix != "svg", pdf__fonttype=42):  # TrueType, which journals take
+        figure = DRAWINGS[name](report, results)
+        if report.notices:
+            notices = " ".join(report.notices)
+            small_print = fill(notices if suffix == "svg" else drawable(notices), _NOTICE_WIDTH)
+            figure.supxlabel(small_print, fontsize=5.5, color=QUIET, x=0.01, ha="left")
+        if suffix == "svg":
+            return as_file(to_svg(figure, name=name)).encode()
+        figure.savefig(buffer, format=suffix, dpi=_DPI, metadata=_METADATA[suffix])
+    return buffer.getvalue()
+
+
+def results_to_draw(report: AgreementReport) -> Results:
+    """Return the results of a report. Raises Refused while the study is sealed."""
+    if report.results is None:
+        raise Refused("The study is sealed until it closes: it has no figures and no results yet.")
+    return report.results

@@ -27,9 +27,8 @@ from annotation.reports.figures.style import (
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import mark_step
+from annotation.reports.printing.drawn_numbers import MOST_SHOWN, disagreements, timed_annotators
 from annotation.reports.printing.numbers import percent, score
-from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements
-from annotation.reports.sections.people.bias import timed_annotators
 from jobs.wording import counted
 
 Floats = NDArray[np.float64]

@@ -14,9 +14,9 @@ from annotation.studies.manifest import Manifest
 from scoring.statistics.agreement import agreement
 from scoring.statistics.agreement.agreement import Signs
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.ranking.fixed_order import FixedOrder
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 from scoring.statistics.votes.votes import Votes
 
 NOTHING_ANALYSED = "no comparison has both votes and two scores"

@@ -6,8 +6,9 @@ Pure. The method of each estimate says how many resamples there were.
 from dataclasses import dataclass, replace
 
 from scoring.statistics.agreement.agreement import Signs
-from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.scores.image_count import AtImages, ScoreAtImages, agreement_by_images, scores_by_images
+from scoring.statistics.votes.counts import Floats
 
 SUBSET_BUDGET = 2_000_000_000  # subsets times pairs of images, all comparisons and numbers of images together
 _MOST_SUBSETS = 500  # percentiles of a spread, not of an interval that a claim rests on

@@ -10,7 +10,6 @@ from annotation.reports.data.study_data import MODEL_A, TIE, UNKNOWN, UnsealedDa
 from annotation.reports.findings.analysed import Analysed, counted_rows, first_votes
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.ranking.fixed_order import FixedOrder
 from scoring.statistics.ranking.metric_ranking import (
     Concordance,
@@ -21,7 +20,7 @@ from scoring.statistics.ranking.metric_ranking import (
 )
 from scoring.statistics.ranking.model_votes import ModelVotes
 from scoring.statistics.ranking.people_ranking import PeopleRanking, people_ranking
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 from scoring.statistics.votes.votes import first_rows
 
 

@@ -13,7 +13,7 @@ from annotation.reports.findings.agreement.margins import Margins
 from annotation.reports.findings.agreement.metrics import Metrics
 from annotation.reports.findings.agreement.sensitivity import Sensitivity
 from annotation.reports.findings.analysed import analyse
-from annotation.reports.findings.people import bias, crossed_model, non_inferiority, people, reliability, single_votes
+from annotation.reports.findings.people import bias, crossed_model, people, reliability
 from annotation.reports.findings.people.bias import Bias
 from annotation.reports.findings.people.people import People
 from annotation.reports.findings.people.reliability import EarlyStopping
@@ -63,6 +63,16 @@ class Results:
     ranking: Ranking | None = None
     power: dict[str, Any] | None = None
 
+    @property
+    def claimed(self) -> tuple[Agreement, People, SingleVotes | None, Reliability]:
+        """The findings that the figure of the claim shows."""
+        return self.agreement, self.people, self.single_votes, self.reliability
+
+    @property
+    def doubted(self) -> tuple[Agreement, Reliability, Bias, ImageNoise]:
+        """The findings that may hold reasons to doubt the result."""
+        return self.agreement, self.reliability, self.bias, self.image_noise
+
 
 @dataclass(frozen=True, slots=True)
 class AgreementReport(Facts):
@@ -77,7 +87,7 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
     # `power` is never computed, and one of `scores` and `ranking` is not.
     step, order = Steps(progress, count=len(fields(Results)) - 2), sides.fixed_order(data)
     analysed = analyse(sides.by_order(data, order), order=order) if order else analyse(data)
-    single = step("single votes", single_votes.compute, analysed)
+    single = step("single votes", people.of_single_votes, analysed)
     return Results(
         agreement=step("agreement", agreement.compute, analysed),
         reliability=step("reliability", reliability.compute, analysed),
@@ -95,7 +105,7 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         sequential=step("evidence", sequential.compute, analysed),
         crossed_model=step("crossed model", crossed_model.compute, analysed, single),
         single_votes=single,
-        non_inferiority=step("non-inferiority", non_inferiority.compute, analysed),
+        non_inferiority=step("non-inferiority", people.within_margin, analysed),
         planning=step("planning", planning.compute, analysed),
         ranking=step("ranking", ranking.compute, analysed, order) if order else None,
     )

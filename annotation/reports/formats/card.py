@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from annotation.reports.figures.agreement import claim_marks
 from annotation.reports.figures.style import INK, LIGHT, LINE, PERCENT, QUIET, drawable, drawing_style
 from annotation.reports.findings.results import AgreementReport, Results
-from annotation.reports.sections.claim import main_numbers
+from annotation.reports.printing.drawn_numbers import main_numbers
 from jobs.refusals import Refused
 
 _DOTS = 100  # per inch
@@ -65,7 +65,7 @@ def _cut(text: str, most: int) -> str:
 
 def _forest(axes: Axes, report: AgreementReport, results: Results) -> None:
     """Draw the four numbers: name and value on the left, the interval on one axis."""
-    rows, marks = main_numbers(report, results), claim_marks(report, results)
+    rows, marks = main_numbers(report, results.claimed), claim_marks(report, results)
     bounds = [bound for _, found in rows for bound in (found.value, found.low) if bound is not None]
     axes.set_xlim(min([0.0, *bounds]) - 0.02, 1.02)
     axes.set_ylim(-0.6, len(rows) - 0.4)

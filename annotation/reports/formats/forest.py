@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import UNDEFINED, Row
+from annotation.reports.printing.drawn_numbers import main_numbers
 from annotation.reports.printing.phrases import constant_choice
-from annotation.reports.sections.claim import main_numbers
 from scoring.statistics.inference.estimate import Estimate
 
 _TICKS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -41,7 +41,7 @@ class Forest:
 
 def forest(report: AgreementReport, results: Results) -> Forest:
     """Return agreement, constant choice, people and reliability."""
-    shown = main_numbers(report, results)
+    shown = main_numbers(report, results.claimed)
     bounds = [bound for _, found in shown for bound in (found.value, found.low) if bound is not None]
     least = next((tick for tick in (0.0, -0.5) if min([0.0, *bounds]) >= tick), -1.0)
     models = results.agreement.baseline.models

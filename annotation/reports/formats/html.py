@@ -18,14 +18,12 @@ from annotation.reports.figures.svg import speaking
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.forest import forest
-from annotation.reports.formats.latex import verdict_in_latex
-from annotation.reports.formats.latex_escape import escape as escape_latex
-from annotation.reports.formats.markdown import verdict_in_markdown
-from annotation.reports.formats.page_style import page_style
+from annotation.reports.formats.verdict import copies
 from annotation.reports.printing.blocks import Chapter, Figure, Table
+from annotation.reports.printing.drawn_numbers import MOST_SHOWN, disagreements
 from annotation.reports.printing.numbers import count
 from annotation.reports.sections.contents import chapters
-from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements, in_words
+from annotation.reports.sections.disagreements import in_words
 
 STYLESHEETS = ("tokens.css", "pages.css", "reports/report.css", "reports/verdict.css", "reports/chapters.css")
 MOST_BYTES = 15_000_000  # of the one file
@@ -36,6 +34,7 @@ MOST_SPEAKING = 150  # marks of the map of disagreements that show their compari
 _FILE = "reports/file.html"
 _FONT = re.compile(r'url\("\.\./(fonts/[^"]+)"\)')
 _WORDS_BYTES = 2_000  # of the text that introduces the contact sheets
+_MOST_IN_HEAD, _MOST_IN_FOOT = 120, 220  # letters: one line, two lines
 
 
 def page_context(
@@ -93,17 +92,6 @@ def points(report: AgreementReport, *, most: int) -> list[dict[str, Any]]:
 
 def _said(row: ComparisonRow, report: AgreementReport, *, seed_errors: float | None = None) -> dict[str, Any]:
     return {"number": row.position, "said": in_words(row, report.study, seed_errors=seed_errors)}
-
-
-def copies(report: AgreementReport) -> tuple[tuple[str, str, str], ...]:
-    """Return the verdict for copying: a key, what it is called, and the text, which the notices begin."""
-    notices = "".join(f"{notice}\n" for notice in report.notices)
-    latex = "".join(f"{escape_latex(notice)}\n\n" for notice in report.notices) + verdict_in_latex(report)
-    return (
-        ("text", "text", notices + report.claim),
-        ("markdown", "Markdown", verdict_in_markdown(report)),
-        ("latex", "LaTeX", latex),
-    )
 
 
 def _cut(table: Table, most_rows: int) -> Table:
@@ -165,3 +153,25 @@ def _static(name: str) -> bytes:
     if path is None:
         raise FileNotFoundError(f"the static file {name} is missing")
     return Path(path).read_bytes()
+
+
+# --- the style of a printed page ----------------------------------------------------------------
+def page_style(report: AgreementReport, *, paper: str = "A4") -> str:
+    """Return the rule @page of a report. paper: a size that CSS knows, "A4" or "letter"."""
+    head = _quoted(_first_letters(f"{report.study.name}: agreement report", _MOST_IN_HEAD))
+    notices = _quoted(_first_letters(" ".join(report.notices), _MOST_IN_FOOT))
+    small = "font: 7.5pt Inter, sans-serif; color: #444444;"
+    return (
+        f"@page {{ size: {paper}; margin: 18mm 16mm; @top-left {{ content: {head}; {small} }} "
+        f"@bottom-left {{ content: {notices}; width: 85%; {small} }} "
+        f'@bottom-right {{ content: counter(page) " of " counter(pages); white-space: nowrap; {small} }} }}'
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return text as a string of CSS: each sign that is no letter or digit as its number."""
+    return '"' + "".join(sign if sign.isalnum() or sign == " " else f"\\{ord(sign):x} " for sign in text) + '"'
+
+
+def _first_letters(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

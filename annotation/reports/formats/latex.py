@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from math import ceil
+from pathlib import Path
 
+from annotation.reports.figures.draw import drawn, results_to_draw
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.latex_escape import escape
+from annotation.reports.formats.verdict import verdict_in_latex
 from annotation.reports.printing.blocks import Chapter, Figure, Row, Section, Table
-from annotation.reports.printing.references import authors_and_year, cited_keys, pieces, reference
-from annotation.reports.sections.contents import chapters, claim_figure
+from annotation.reports.printing.references import authors_and_year, bibliography, cited_keys, pieces, reference
+from annotation.reports.progress import Progress, silent
+from annotation.reports.sections.contents import chapters, claim_figure, figures_of
+from jobs.whole_files import write_or_refuse
 
 FIGURES = "figures"  # the folder beside the document
 _MOST_ROWS = 25  # of a table that stays on one page
@@ -50,12 +55,19 @@ def to_latex(report: AgreementReport) -> str:
     return "\n".join([*parts, r"\end{document}"]) + "\n"
 
 
-def verdict_in_latex(report: AgreementReport) -> str:
-    """Return the lines of the verdict as a list; of a report without them the claim as a paragraph."""
-    if not report.verdict:
-        return escape(report.claim) + "\n"
-    items = (rf"\item \textbf{{{escape(line.sentence)}}} {escape(line.numbers)}".rstrip() for line in report.verdict)
-    return "\n".join((r"\begin{itemize}", *items, r"\end{itemize}")) + "\n"
+def write_latex(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
+    """Write report.tex, the figures that it shows as PDF, and references.bib; return the paths.
+
+    Raises Refused while the study is sealed.
+    """
+    results, figures = results_to_draw(report), figures_of(report)
+    written = []
+    for done, figure in enumerate(figures):
+        progress(done / len(figures), "figures")
+        path = folder / FIGURES / f"{figure.name}.pdf"
+        written.append(write_or_refuse(path, drawn(report, results, figure.name, "pdf")))
+    text = write_or_refuse(folder / "report.tex", to_latex(report).encode())
+    return [text, write_or_refuse(folder / "references.bib", bibliography().encode()), *written]
 
 
 def _chapter(chapter: Chapter) -> list[str]:

@@ -1,9 +1,11 @@
-"""The report as text for a terminal, 100 columns wide if the numbers allow."""
+"""The report as plain text, and its verdict and sentences as Markdown, for a README or a model card."""
 
 import textwrap
 
 from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.verdict import escape_markdown, verdict_in_markdown
 from annotation.reports.printing.blocks import Chapter, Row, Section, Table
+from annotation.reports.printing.drawn_numbers import claim_numbers
 from annotation.reports.sections.contents import chapters
 
 WIDTH = 100
@@ -63,3 +65,24 @@ def _table(table: Table) -> list[str]:
         return ("  " + "  ".join(padded)).rstrip()
 
     return [table.caption, line(table.head), "  " + "  ".join("-" * width for width in widths), *map(line, table.rows)]
+
+
+def to_markdown(report: AgreementReport) -> str:
+    """Return the verdict, its numbers as a table, and the paragraphs of each chapter."""
+    title = f"# {escape_markdown(report.study.name)}: agreement report\n"
+    results = "\n".join(_markdown_chapter(chapter) for chapter in chapters(report) if chapter.paragraphs)
+    return "\n".join(part for part in (title, verdict_in_markdown(report), _markdown_table(report), results) if part)
+
+
+def _markdown_table(report: AgreementReport) -> str:
+    """The numbers of the claim's figure."""
+    if report.results is None:
+        return ""
+    rows = [row for row, _ in claim_numbers(report, report.results.claimed)]
+    cells = [(row.label, row.value, row.interval, str(row.n), row.method or row.remark) for row in rows]
+    lines = ("| | Value | Interval | n | Method |", "| --- | ---: | ---: | ---: | --- |")
+    return "\n".join((*lines, *(f"| {' | '.join(map(escape_markdown, row))} |" for row in cells))) + "\n"
+
+
+def _markdown_chapter(chapter: Chapter) -> str:
+    return "\n\n".join((f"## {escape_markdown(chapter.title)}", *map(escape_markdown, chapter.paragraphs))) + "\n"

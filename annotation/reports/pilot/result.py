@@ -1,13 +1,21 @@
 """The result of a pilot: the pace of the votes, how well people agree, and the sample size that follows."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from annotation.models import Study
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.pilot.assumed import person_of, possible_flips
 from annotation.studies.pilot.pace import Pace
-from annotation.studies.planning.question import Assumptions, Chance, Design, Goal, Question, refuse_impossible
+from annotation.studies.planning.question import (
+    Assumptions,
+    Chance,
+    Design,
+    Goal,
+    Question,
+    most_flips,
+    refuse_impossible,
+)
 from annotation.studies.planning.sample_size import Recommended, affordable_prompts, recommended_size
 from jobs.refusals import Refused
 from scoring.statistics.inference.estimate import Estimate
@@ -17,6 +25,7 @@ MOST_PROMPTS = 1000
 MOST_NUMBERS = 5_000_000  # random numbers at each size, for the same reason
 MOST_DROPOUT = 0.9  # a plan needs some who stay
 LOW, HIGH = "low", "high"
+_NEVER_WRONG = 0.999  # a plan needs a chance below one
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +209,28 @@ def _of_size(end: str, agree: float, person: float, chosen: Recommended, pace: P
         power=chosen.point.power.value,
         reason="",
     )
+
+
+# --- from what a pilot saw to what a plan assumes about people ----------------------------------
+def person_of(pairwise_agreement: float, *, tie_share: float = 0.0) -> float | None:
+    """Return the chance that a vote goes to the winner, from the chance that two votes on a comparison agree.
+
+    Two votes agree if both are ties, t^2, or if neither is and both name one model, (1 - t)^2 (p^2 + (1 - p)^2); solved
+    for p. It takes each comparison for equally clear and ties for independent. None if two votes agree no more often
+    than two coins, so that no p fits.
+
+    >>> person_of(0.745), person_of(0.4)
+    (0.85, None)
+    """
+    if tie_share >= 1:
+        return None
+    decided = (pairwise_agreement - tie_share**2) / (1 - tie_share) ** 2
+    if decided <= 0.5:
+        return None
+    return min(_NEVER_WRONG, round((1 + math.sqrt(min(1.0, 2 * decided - 1))) / 2, 6))
+
+
+def possible_flips(flips: float | None, agreement: float) -> float:
+    """Return the flips seen, or the usual ones, at most what a metric that agrees so often can have."""
+    seen = Assumptions().flips if flips is None else flips
+    return min(seen, math.floor(1e4 * most_flips(agreement)) / 1e4)

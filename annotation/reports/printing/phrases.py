@@ -3,13 +3,12 @@
 from annotation.reports.findings.agreement.agreement import Agreement
 from annotation.reports.findings.analysed import first_votes
 from annotation.reports.findings.study.study_facts import StudyFacts
-from annotation.reports.printing.numbers import p_value, percent, significant
+from annotation.reports.printing.numbers import significant
 from annotation.reports.printing.sentences import of_comparisons
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.people.bias import PositionBias
 from scoring.statistics.people.non_inferiority import NonInferiority
 
 FIXED_ORDER = "the best fixed order of the models"
@@ -23,17 +22,6 @@ def capitalised(text: str) -> str:
     'Always naming A (SDXL)'
     """
     return text[:1].upper() + text[1:]
-
-
-def beyond_chance(alpha: Estimate) -> str:
-    """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero.
-
-    Without an interval nothing is shown, unless no two votes on a comparison differ. Of several models, alpha says how
-    far they agree beyond an order of the models.
-    """
-    if alpha.value is None or (alpha.value == 1 if alpha.low is None else alpha.low > 0):
-        return ""
-    return "are not shown to agree more than by chance"
 
 
 def right_on(agreement: Agreement, share: Estimate) -> str:
@@ -105,21 +93,6 @@ def always_naming(models: tuple[str, ...], study: StudyFacts) -> str:
 def constant_choice(study: StudyFacts) -> str:
     """Return what a constant choice is in this study, without names."""
     return FIXED_ORDER if study.are_several else "always naming one model"
-
-
-def side_mattered(position: PositionBias | None, *, level: float) -> str:
-    """Return a clause that annotators preferred a side, if a test at the report's level shows it; else empty."""
-    if position is None:
-        return ""
-    share, test = position.share, position.t_test
-    if test.p_value is None:  # too few annotators, or all with the same share
-        if share.value == 0.5:  # each vote follows the model to either side: what is left is how sides were drawn
-            return ""
-        share, test = position.pooled_share, position.pooled_test
-    if share.value is None or test.p_value is None or test.p_value >= 1 - level:
-        return ""
-    said = f"left was chosen in {percent(share.value)} ({p_value(test)})"
-    return f"the side mattered: {said}, so votes may name a side and not a set"
 
 
 def first_votes_note(manifest: Manifest) -> tuple[str, ...]:

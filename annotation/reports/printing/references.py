@@ -12,10 +12,15 @@ _CITATION = re.compile(r"\(([^()]+)\)")
 _MOST_AUTHORS = 2  # that a citation names
 
 
+def bibliography() -> str:
+    """Return the literature of the methods that a report uses, as BibTeX."""
+    return BIBLIOGRAPHY.read_text(encoding="utf-8")
+
+
 @lru_cache(maxsize=1)
 def entries() -> dict[str, dict[str, str]]:
     """Return the fields of each entry by its key, without TeX's marks."""
-    text = BIBLIOGRAPHY.read_text(encoding="utf-8")
+    text = bibliography()
     return {key: {name: _plain(value) for name, value in _FIELD.findall(body)} for key, body in _ENTRY.findall(text)}
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from annotation.reports.printing.numbers import decimals, is_scs, metric_name, percent
+from annotation.reports.printing.numbers import decimals, is_scs, metric_name, p_value, percent
 from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.people.bias import PositionBias
 
 MOST_WORDS = 35  # of a sentence that a reader takes in at once
 
@@ -83,3 +84,29 @@ def sentence(clause: str) -> str:
     ('Annotators agree.', '')
     """
     return f"{clause[:1].upper()}{clause[1:]}." if clause else ""
+
+
+def beyond_chance(alpha: Estimate) -> str:
+    """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero.
+
+    Without an interval nothing is shown, unless no two votes on a comparison differ. Of several models, alpha says how
+    far they agree beyond an order of the models.
+    """
+    if alpha.value is None or (alpha.value == 1 if alpha.low is None else alpha.low > 0):
+        return ""
+    return "are not shown to agree more than by chance"
+
+
+def side_mattered(position: PositionBias | None, *, level: float) -> str:
+    """Return a clause that annotators preferred a side, if a test at the report's level shows it; else empty."""
+    if position is None:
+        return ""
+    share, test = position.share, position.t_test
+    if test.p_value is None:  # too few annotators, or all with the same share
+        if share.value == 0.5:  # each vote follows the model to either side: what is left is how sides were drawn
+            return ""
+        share, test = position.pooled_share, position.pooled_test
+    if share.value is None or test.p_value is None or test.p_value >= 1 - level:
+        return ""
+    said = f"left was chosen in {percent(share.value)} ({p_value(test)})"
+    return f"the side mattered: {said}, so votes may name a side and not a set"

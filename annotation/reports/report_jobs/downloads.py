@@ -9,7 +9,6 @@ import hashlib
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,21 +24,22 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.card import to_card
 from annotation.reports.formats.document import to_csv, to_json
 from annotation.reports.formats.html import to_html
-from annotation.reports.formats.latex import to_latex
-from annotation.reports.formats.markdown import to_markdown
-from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures, write_latex
+from annotation.reports.formats.latex import to_latex, write_latex
+from annotation.reports.formats.paper import write_comparisons, write_figures
 from annotation.reports.formats.pdf import write_pdf
-from annotation.reports.formats.plain_text import to_text
+from annotation.reports.formats.plain_text import to_markdown, to_text
+from annotation.reports.printing.references import bibliography
 from annotation.reports.progress import Progress, silent
-from annotation.reports.report_jobs.report_cache import files_folder, stored_path
-from annotation.reports.report_jobs.report_jobs import (
+from annotation.reports.report_jobs.report_cache import (
     MIN_INTERVAL,
-    claimed_row,
+    Download,
+    Write,
+    files_folder,
     finished_report,
-    job_progress,
-    retry,
+    stored_path,
     study_stamp,
 )
+from annotation.reports.report_jobs.watched_jobs import claimed_row, job_progress, retry
 from annotation.studies.current import current_manifest
 from jobs.leases import Lease
 from jobs.messages import enqueue
@@ -48,7 +48,6 @@ from jobs.whole_files import whole_file
 from jobs.zip_files import zip_entry
 
 LIFETIME = timedelta(hours=1)
-Write = Callable[[Study, AgreementReport, Path, Progress], object]
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -66,24 +65,6 @@ FORMATS: dict[str, Callable[[AgreementReport], str]] = {
 def render(report: AgreementReport, report_format: str) -> str:
     """Return the report as text in one of FORMATS; equal reports give equal text."""
     return FORMATS[report_format](report)
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file made from a study's report: its label, its suffix, its content type, and the function that writes it.
-
-    has_results: it holds nothing but results, so it does not exist while the study is sealed. is_long: writing it may
-    take longer than a request should, so a job does it. is_of_study: it is made from the study as it is now, not from
-    the report alone.
-    """
-
-    label: str
-    suffix: str
-    content_type: str
-    write: Write
-    has_results: bool = False
-    is_long: bool = False
-    is_of_study: bool = False
 
 
 def report_text(

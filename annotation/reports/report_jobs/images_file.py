@@ -8,19 +8,17 @@ import hashlib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import TypeVar
 
 from django.db.models import Count, Max
-from django.utils.crypto import salted_hmac
 
 from annotation.models import Study, StudyFileJob
 from annotation.reports.progress import Progress
 from annotation.reports.report_jobs.report_cache import stored_path
-from annotation.reports.report_jobs.report_jobs import claimed_row, job_progress, retry
+from annotation.reports.report_jobs.watched_jobs import claimed_row, job_progress, retry
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.current import current_manifest
-from annotation.studies.sealing import is_sealed
+from annotation.studies.sealing import is_sealed, shuffled
 from generation.models import GeneratedImage
 from generation.pictures import files, renditions
 from jobs.leases import Lease
@@ -104,12 +102,6 @@ def sets_by_prompt(study: Study) -> list[list[int]]:
     for prompt, first, second in rows:
         found.setdefault(prompt, {}).update({first: None, second: None})
     return [list(sets) for sets in found.values()]
-
-
-def shuffled(study: Study, number: int, purpose: str, rows: list[T]) -> list[T]:
-    """Return the rows in an order that is stable, and that nobody can compute without the installation's secret."""
-    seed = salted_hmac(f"semblance shuffled {purpose}", f"{study.pk} {number}", algorithm="sha256").hexdigest()
-    return Random(seed).sample(rows, len(rows))  # noqa: S311 - the secret is in the seed
 
 
 def _key(study: Study) -> str:

@@ -5,19 +5,22 @@ them and is computed once.
 """
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.db.models import Count, Max, Sum
 
 import scoring.statistics
 from annotation import reports
-from annotation.models import Study
-from annotation.reports.data.gathering import gather
+from annotation.models import Assignment, ReportJob, Study
+from annotation.reports.data.gathering import Scored, gather
 from annotation.reports.data.pairs import of_pair
 from annotation.reports.data.study_data import SealedData
 from annotation.reports.figures.draw import draw
@@ -32,7 +35,9 @@ from annotation.studies.documents import sha256 as manifest_sha256
 from annotation.studies.manifest import Manifest
 from jobs.whole_files import whole_file
 
+MIN_INTERVAL = timedelta(minutes=1)  # between two reports; otherwise each view would start one while votes come in
 _MAX_REPORTS = 8  # in the memory of one process; the report of a million votes takes about 20 MB
+Write = Callable[[Study, AgreementReport, Path, Progress], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,16 @@ def load_report(sha256: str) -> AgreementReport | None:
         return None
 
 
+def finished_report(job: ReportJob) -> AgreementReport | None:
+    """Return the job's latest finished report, also while the next one is computed, or None.
+
+    A report from another state of the study is not returned, because the report of an open study differs from that of
+    the closed study.
+    """
+    report = load_report(job.sha256)
+    return report if report is not None and report.study.state == job.study.state else None
+
+
 def stored_reports() -> set[str]:
     """Return the hash of every stored report."""
     return {path.stem for path in Path(settings.REPORTS_ROOT).glob("*.json")}
@@ -83,6 +98,28 @@ def delete_report(sha256: str) -> None:
 
 
 # --- files made of a report ---------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file made from a study's report: its label, its suffix, its content type, and the function that writes it.
+
+    has_results: it holds nothing but results, so it does not exist while the study is sealed. is_long: writing it may
+    take longer than a request should, so a job does it. is_of_study: it is made from the study as it is now, not from
+    the report alone.
+    """
+
+    label: str
+    suffix: str
+    content_type: str
+    write: Write
+    has_results: bool = False
+    is_long: bool = False
+    is_of_study: bool = False
+
+    def name(self, slug: str) -> str:
+        """Return the name of the file of the study with this slug."""
+        return f"{slug}-{self.suffix}" if "." in self.suffix else f"{slug}-report.{self.suffix}"
+
+
 def stored_path(key: str, name: str) -> Path:
     """Return where the file of this key and name is stored; `downloads` deletes it after an hour."""
     return files_folder() / f"{key}.{name}"
@@ -126,6 +163,30 @@ def code_sha256() -> str:
         for module in sorted(Path(package.__path__[0]).rglob("*.py")):
             digest.update(module.read_bytes())
     return digest.hexdigest()
+
+
+def study_stamp(study: Study, *, metric: str, scored: Mapping[str, Scored]) -> str:
+    """Return the SHA-256 of counters that change if the data of a report change.
+
+    It reads no vote, whereas `fingerprint` reads all of them. It misses some changes (a vote that was undone and given
+    again, for example); the report then stays as it was until something else changes. So the stamp only hints that a
+    new report is due, and never names one.
+    """
+    counters = ("vote_count", "slot_count", "votes_a", "votes_b", "votes_tie")
+    people = study.annotators.order_by().values_list("state", "broken_rules")
+    seen = [
+        code_sha256(),
+        study.state,
+        study.manifest_sha256,
+        study.manifest_versions.count(),
+        sorted(study.comparisons.aggregate(**{name: Sum(name) for name in counters}).items()),
+        Assignment.objects.filter(annotator__study=study, state=Assignment.State.LATE).count(),
+        sorted(people.annotate(Count("pk"), Sum("withdrawn_vote_count"))),
+        [(name, one.count, one.latest) for name, one in scored.items()],
+        study.events.aggregate(Count("pk"), Max("pk")),
+        metric,
+    ]
+    return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()
 
 
 def _path(sha256: str) -> Path:

@@ -1,40 +1,39 @@
-"""The jobs that compute reports: one row for each study, metric and pair of models.
+"""The jobs that compute reports: one row for each study, metric and pair of models; and the results of pilots.
 
 A page requests its report each time it is viewed. A request changes nothing while the job waits or runs, nor while the
-study is unchanged.
+study is unchanged. The result of a pilot comes from its report once it is closed, and before that from its pace alone.
 """
 
-import hashlib
-import json
-import time
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import TypeVar
 
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import Annotator, Assignment, ReportJob, Study
-from annotation.models.report_job import WatchedJob
-from annotation.reports.data.gathering import Scored, choose_metric, scored_by
+from annotation.models import Annotator, ReportJob, Study
+from annotation.reports.data.gathering import choose_metric, scored_by
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.progress import Progress
-from annotation.reports.report_jobs.report_cache import cached_report, code_sha256, delete_report, load_report
+from annotation.reports.pilot.result import PilotResult, assumed_metric, pilot_result
+from annotation.reports.report_jobs.report_cache import (
+    MIN_INTERVAL,
+    cached_report,
+    delete_report,
+    finished_report,
+    load_report,
+    study_stamp,
+)
+from annotation.reports.report_jobs.watched_jobs import claimed_row, job_progress, retry
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.deletion import delete_study
+from annotation.studies.pilot.pace import pace_of
+from annotation.studies.planning.design import design_of_study
+from annotation.studies.sealing import is_sealed
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
-from jobs.claims import requeue
 from jobs.leases import Lease
 from jobs.messages import enqueue
 from jobs.refusals import Refused, SetBack
 
-MIN_INTERVAL = timedelta(minutes=1)  # between two reports; otherwise each view would start one while votes come in
 BEFORE_READY = (Study.State.DRAFT, Study.State.GENERATING, Study.State.SCORING)
-_SAVE_INTERVAL = 0.5  # seconds between two updates of a job's progress
-J = TypeVar("J", bound=WatchedJob)
 
 
 # --- requests -----------------------------------------------------------------------------------
@@ -62,50 +61,6 @@ def _refuse_unscored(study: Study) -> None:
     """Refuse a study whose sets are not all scored: its job would fail. An external study needs no scores."""
     if study.state in BEFORE_READY and study.source != Study.Source.EXTERNAL:
         raise Refused("There is no report yet, because not every set of images is scored.")
-
-
-def retry(job: WatchedJob, **changes: str) -> None:
-    """Enqueue a job again that has ended, with these changes to its row; do nothing while it waits or runs."""
-    row = type(job)._default_manager.filter(pk=job.pk)
-    with transaction.atomic():
-        if requeue(row):
-            row.update(percent=0, step="", **changes)
-            job.refresh_from_db()
-            enqueue([job])
-
-
-def finished_report(job: ReportJob) -> AgreementReport | None:
-    """Return the job's latest finished report, also while the next one is computed, or None.
-
-    A report from another state of the study is not returned, because the report of an open study differs from that of
-    the closed study.
-    """
-    report = load_report(job.sha256)
-    return report if report is not None and report.study.state == job.study.state else None
-
-
-def study_stamp(study: Study, *, metric: str, scored: Mapping[str, Scored]) -> str:
-    """Return the SHA-256 of counters that change if the data of a report change.
-
-    It reads no vote, whereas `fingerprint` reads all of them. It misses some changes (a vote that was undone and given
-    again, for example); the report then stays as it was until something else changes. So the stamp only hints that a
-    new report is due, and never names one.
-    """
-    counters = ("vote_count", "slot_count", "votes_a", "votes_b", "votes_tie")
-    people = study.annotators.order_by().values_list("state", "broken_rules")
-    seen = [
-        code_sha256(),
-        study.state,
-        study.manifest_sha256,
-        study.manifest_versions.count(),
-        sorted(study.comparisons.aggregate(**{name: Sum(name) for name in counters}).items()),
-        Assignment.objects.filter(annotator__study=study, state=Assignment.State.LATE).count(),
-        sorted(people.annotate(Count("pk"), Sum("withdrawn_vote_count"))),
-        [(name, one.count, one.latest) for name, one in scored.items()],
-        study.events.aggregate(Count("pk"), Max("pk")),
-        metric,
-    ]
-    return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()
 
 
 def _is_due(job: ReportJob, study: Study, stamp: str) -> bool:
@@ -136,25 +91,6 @@ def _withdrawn_count(study: Study) -> int:
     return study.annotators.filter(state=Annotator.State.WITHDRAWN).count()
 
 
-def job_progress(job: WatchedJob, lease: Lease) -> Progress:
-    """Return a function that saves a job's progress. It raises LeaseLost or Cancelled if the work must stop."""
-    saved_at = 0.0
-
-    def save(share: float, step: str) -> None:
-        nonlocal saved_at
-        lease.check()
-        if time.monotonic() - saved_at > _SAVE_INTERVAL:
-            saved_at = time.monotonic()
-            claimed_row(job).update(percent=round(100 * share), step=step)
-
-    return save
-
-
-def claimed_row(job: J) -> QuerySet[J]:
-    """Return the job's row, or nothing once another worker has claimed the job."""
-    return type(job)._default_manager.filter(pk=job.pk, claimed_by=job.claimed_by)
-
-
 # --- deletion -----------------------------------------------------------------------------------
 def delete_with_reports(*, study: Study, actor: User | None = None) -> None:
     """Delete a study as `delete_study` does, and its stored reports; `delete_old_files` deletes its downloads."""
@@ -162,3 +98,45 @@ def delete_with_reports(*, study: Study, actor: User | None = None) -> None:
     delete_study(study=study, actor=actor)
     for sha256 in stored:
         delete_report(sha256)
+
+
+# --- results of pilots --------------------------------------------------------------------------
+def requested_result(
+    pilot: Study, *, agreement: float | None = None, baseline: float | None = None
+) -> PilotResult | ReportJob:
+    """Return the result, or the job of the report that it waits for. None: what `assumed_metric` assumes.
+
+    Raises Refused for a study that is no pilot, and as `request_report` and `pilot_result` do.
+    """
+    _refuse_others(pilot)
+    if is_sealed(pilot, manifest=current_manifest(pilot)):
+        return _result(pilot, None, agreement, baseline)
+    job = request_report(pilot)
+    report = finished_report(job)
+    return job if report is None else _result(pilot, report, agreement, baseline)
+
+
+def result_at_once(pilot: Study, *, agreement: float | None = None, baseline: float | None = None) -> PilotResult:
+    """Return the result; compute its report here if there is none yet."""
+    _refuse_others(pilot)
+    is_hidden = is_sealed(pilot, manifest=current_manifest(pilot))
+    return _result(pilot, None if is_hidden else cached_report(pilot).report, agreement, baseline)
+
+
+def _refuse_others(pilot: Study) -> None:
+    if pilot.pilot_of is None:
+        raise Refused(f"{pilot} is not a pilot.")
+
+
+def _result(
+    pilot: Study, report: AgreementReport | None, agreement: float | None, baseline: float | None
+) -> PilotResult:
+    usual = assumed_metric(report)
+    return pilot_result(
+        pilot,
+        pace_of(pilot),
+        report,
+        design_of_study(pilot.pilot_of or pilot),
+        agreement=usual[0] if agreement is None else agreement,
+        baseline=usual[1] if baseline is None else baseline,
+    )

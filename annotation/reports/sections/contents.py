@@ -8,13 +8,15 @@ from annotation.reports.findings.agreement.agreement import Agreement
 from annotation.reports.findings.ranking import Ranking
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts
-from annotation.reports.printing.blocks import Chapter, Figure, FigureName, Section
-from annotation.reports.sections import chapters as told
-from annotation.reports.sections import claim, disagreements, methods, ranking
+from annotation.reports.printing.blocks import Chapter, Figure, FigureName, Section, in_words
+from annotation.reports.printing.drawn_numbers import claim_numbers
+from annotation.reports.printing.phrases import constant_choice
+from annotation.reports.sections import disagreements, methods, ranking
 from annotation.reports.sections.agreement import agreement, comparisons, fragility, margins, metrics, sensitivity
-from annotation.reports.sections.people import bias, crossed_model, non_inferiority, people, reliability, single_votes
+from annotation.reports.sections.people import bias, crossed_model, people, reliability
 from annotation.reports.sections.scores import image_noise, scores
 from annotation.reports.sections.study import exclusions, planning, quality, sequential, study_facts
+from jobs.wording import counted
 
 X = TypeVar("X")
 Entry = Callable[[AgreementReport], Section | None]
@@ -78,19 +80,19 @@ class Plan:
 
 # A section that needs another value beside its own gets both.
 CHAPTERS: tuple[Plan, ...] = (
-    Plan("models", "The models in order", (_result(_ranked, ranking.section),), told.ranking.paragraphs, ("ranking",)),
+    Plan("models", "The models in order", (_result(_ranked, ranking.section),), ranking.paragraphs, ("ranking",)),
     Plan(
         "how-often",
         "Agreement",
         (
             _result(lambda results: results.agreement, agreement.section),
             _result(lambda results: results.sequential, sequential.section),
-            _result(lambda results: results.single_votes, single_votes.section),
-            _result(lambda results: results.non_inferiority, non_inferiority.section),
+            _result(lambda results: results.single_votes, people.single_votes_section),
+            _result(lambda results: results.non_inferiority, people.non_inferiority_section),
             _result(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
             _result(lambda results: (results.margins, results.agreement.confusion), margins.section),
         ),
-        told.agreement.paragraphs,
+        agreement.paragraphs,
         ("margin", "agreement"),
     ),
     Plan(
@@ -100,7 +102,7 @@ CHAPTERS: tuple[Plan, ...] = (
             _result(lambda results: (results.scores, results.comparisons) if results.scores else None, scores.section),
             _result(lambda results: results.image_noise, image_noise.section),
         ),
-        told.scores.paragraphs,
+        scores.paragraphs,
         ("scores-paired", "images"),
     ),
     Plan(
@@ -111,7 +113,7 @@ CHAPTERS: tuple[Plan, ...] = (
             _result(lambda results: results.people, people.section),
             _result(lambda results: results.crossed_model, crossed_model.section),
         ),
-        told.reliability.paragraphs,
+        reliability.paragraphs,
         ("votes",),
     ),
     Plan(
@@ -129,10 +131,10 @@ CHAPTERS: tuple[Plan, ...] = (
             _fact(_headlines, exclusions.section),
             _result(lambda results: results.fragility, fragility.section),
         ),
-        told.against.paragraphs,
+        fragility.paragraphs,
         ("annotators",),
     ),
-    Plan("several-metrics", "Several metrics", (_metrics(is_several=True),), told.metrics.paragraphs),
+    Plan("several-metrics", "Several metrics", (_metrics(is_several=True),), metrics.paragraphs),
     Plan("methods", "Methods", (_references,), methods.paragraphs),
     Plan(
         APPENDIX,
@@ -178,6 +180,18 @@ def figures_of(report: AgreementReport) -> list[Figure]:
     return claimed + [figure for section in sections(report) for figure in section.figures]
 
 
-def claim_figure(report: AgreementReport, results: Results) -> Figure:
-    """The figure beside the claim."""
-    return claim.figure(report, results)
+def claim_figure(facts: Facts, results: Results) -> Figure:
+    """Return the figure beside the claim: agreement, constant choice, people and reliability on one axis."""
+    headline, single, alpha = results.agreement.headline, results.single_votes, results.reliability.alpha
+    has_none = "without an interval"
+    how = has_none if single and single.metric.low is None else "two-way jackknife, for annotators like these"
+    new = f"; a new annotator on a new prompt ({how})" if single else ""
+    resampled = has_none if alpha.low is None else "bootstrap over clusters"
+    caption = (
+        f"The claim on one axis with {100 * headline.level:g} % intervals, n = "
+        f"{counted(headline.n, 'comparison')}: "
+        f"agreement ({headline.method}), {constant_choice(facts.study)} (Wilson; dotted line), one annotator with the "
+        f"winner of the other votes (score interval), Krippendorff's alpha ({resampled}){new}."
+    )
+    said = in_words(claim_numbers(facts, results.claimed))
+    return Figure("claim", "The claim in numbers", caption, said)

@@ -1,60 +1,25 @@
 """The comparisons on which metric and votes name different models, the surest ones first. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.scores.image_noise import ImageNoise
 from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Section, Table, mark_step
+from annotation.reports.printing.drawn_numbers import MOST_SHOWN, NAMED, Disagreement, disagreements
 from annotation.reports.printing.numbers import score
 from annotation.reports.printing.sentences import short_metric
 from jobs.wording import counted
 
-MOST_SHOWN = 3
 MOST_LETTERS = 90  # of a prompt in a sentence
-_NAMED = ("A", "B")
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """A comparison on which the votes and the metric name different models.
-
-    seed_errors: the margin over its standard error over seeds; None if that is unknown or zero.
-    """
-
-    row: ComparisonRow
-    seed_errors: float | None
-
-
-def disagreements(rows: Sequence[ComparisonRow], noise: ImageNoise) -> tuple[Disagreement, ...]:
-    """Return all disagreements: the largest margin over its seed error first; without seed errors the largest margin.
-
-    If some have a seed error and others do not, the ones without come last.
-    """
-    errors = {one.position: one.standard_error for one in noise.margins}
-    found = [Disagreement(row, _ratio(row, errors.get(row.position))) for row in rows if _differ(row)]
-    return tuple(sorted(found, key=_surest_first))
-
-
-def _differ(row: ComparisonRow) -> bool:
-    return row.people_winner in _NAMED and row.metric_winner in _NAMED and row.people_winner != row.metric_winner
-
-
-def _ratio(row: ComparisonRow, error: float | None) -> float | None:
-    return abs(row.margin) / error if error and row.margin is not None else None
-
-
-def _surest_first(one: Disagreement) -> tuple[bool, float, float, int]:
-    return (one.seed_errors is None, -(one.seed_errors or 0.0), -abs(one.row.margin or 0.0), one.row.position)
 
 
 # --- in sentences -------------------------------------------------------------------------------
 def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     """Return how often they disagree, and by which rule some are shown."""
     found, metric = disagreements(results.comparisons, results.image_noise), short_metric(report.study.metric)
-    both = sum(row.people_winner in _NAMED and row.metric_winner in _NAMED for row in results.comparisons)
+    both = sum(row.people_winner in NAMED and row.metric_winner in NAMED for row in results.comparisons)
     if not both:
         return ("On each comparison, the votes or the metric name no model.",)
     if not found:
@@ -118,7 +83,7 @@ def _cells(one: Disagreement, study: StudyFacts) -> tuple[str, ...]:
 
 def _figures(rows: Sequence[ComparisonRow], found: Sequence[Disagreement], study: StudyFacts) -> tuple[Figure, ...]:
     """The map; no figure if nothing is decided by both."""
-    both = [row for row in rows if row.people_winner in _NAMED and row.metric_winner in _NAMED]
+    both = [row for row in rows if row.people_winner in NAMED and row.metric_winner in NAMED]
     if not both:
         return ()
     step = mark_step(len(both))

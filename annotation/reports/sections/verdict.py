@@ -63,7 +63,7 @@ def _lines(study: StudyFacts, counts: Counts, manifest: Manifest, results: Resul
         yield from _constant_choice(results.agreement, study, manifest)
     if counts.analysed_comparisons:
         yield from _one_more_annotator(results, study)
-    for clause in doubts(study, counts, manifest, results):
+    for clause in doubts(study, counts, manifest, results.doubted):
         yield VerdictLine("doubt", "doubt", sentence(clause))
     yield _votes(study, counts, results.agreement)
 

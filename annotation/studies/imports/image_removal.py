@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.models import Assignment, Import, Study, StudyEvent
+from annotation.models.annotator import PEOPLE
 from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.studies.nearest_names import did_you_mean, first_names
-from annotation.voting.annotators import PEOPLE
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures import files, renditions

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 
 from annotation.models import Comparison, Import, Study
-from annotation.studies.metric_directions import score_direction
+from annotation.studies.comparisons import set_ids
+from annotation.studies.current import current_manifest
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
@@ -25,6 +27,7 @@ COLUMNS = Columns(("prompt", "score_a", "score_b"))
 # Of several models, each of which has one score for a prompt, however many comparisons show its images.
 OF_EACH_MODEL = Columns(("prompt", "model", "score"))
 Place = tuple[str, ...]  # the cells that say what a row scores: a prompt, or a prompt and a model
+_NAMES = {True: "higher is more consistent", False: "lower is more consistent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +252,38 @@ def remove_scores(source: Import) -> None:
 def _remove_some(source: Import, score_ids: Sequence[int]) -> None:
     import_runs.hold(source)
     SetScore.objects.filter(pk__in=score_ids).delete()
+
+
+# --- which way a metric points ------------------------------------------------------------------
+def score_direction(study: Study, metric: str, *, told: bool | None) -> bool:
+    """Return whether a higher score by the metric is more consistent, as told or as the study knows.
+
+    Raises Refused if nobody has said it, and if it was told otherwise than the study knows.
+    """
+    known = _known(study, metric)
+    if known is None and told is None:
+        raise Refused(
+            f"It is not known which way {metric} points, and the wrong way turns every winner round: add "
+            "--higher-is-more-consistent or --lower-is-more-consistent (as for LPIPS, a distance)."
+        )
+    if known is not None and told is not None and known != told:
+        raise Refused(
+            f"In this study {metric} is a metric of which {_NAMES[known]}: import the scores under another name, or "
+            "take the former ones back first."
+        )
+    return bool(known if told is None else told)
+
+
+def _known(study: Study, metric: str) -> bool | None:
+    """Return what the manifest, or else earlier scores of the study, say of the metric; None if neither knows it."""
+    manifest = current_manifest(study)
+    declared = [plan for plan in manifest.metrics if plan.needs == "scores" and plan.name == metric]
+    return (
+        declared[0].higher_is_more_consistent
+        if declared
+        else _stored(study, metric).values_list("higher_is_more_consistent", flat=True).first()
+    )
+
+
+def _stored(study: Study, metric: str) -> QuerySet[SetScore]:
+    return SetScore.objects.filter(metric=metric, image_set__in=set_ids(study.comparisons.all()))

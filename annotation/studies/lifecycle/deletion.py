@@ -15,9 +15,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Answer, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.models.annotator import PEOPLE
 from annotation.studies.comparisons import comparisons_of, image_sets_of, set_ids
 from annotation.studies.lifecycle.pipeline_jobs import cancel_unused
-from annotation.voting.annotators import PEOPLE
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import GeneratedImage, ImageSet

@@ -3,13 +3,11 @@
 The facts come from the workers, through the database: no other process reads the file of endpoints.
 """
 
-from annotation.models import Study
+from annotation.models import Study, StudyEvent
 from annotation.studies.comparisons import image_sets_of
 from generation.endpoints.accounts import price_of_jobs
 from generation.endpoints.definitions import MICROS
 from generation.models import DiffusionModel, EndpointAccount, GeneratedImage, GenerationJob
-
-NOT_REPRODUCIBLE = "not_reproducible"  # in the detail of the event that all images are there
 
 
 def endpoint_sentences(study: Study) -> list[str]:
@@ -48,4 +46,4 @@ def generated_detail(study: Study) -> dict[str, str]:
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study), provenance__is_reproducible=False)
     found = set(images.order_by().values_list("image_set__diffusion_model", flat=True).distinct())
     names = [str(model) for model in models if model.pk in found]
-    return {NOT_REPRODUCIBLE: " and ".join(names)} if names else {}
+    return {StudyEvent.NOT_REPRODUCIBLE: " and ".join(names)} if names else {}

@@ -23,7 +23,7 @@ from annotation.studies.lifecycle.creation import Actor, complete_external, diff
 from annotation.studies.lifecycle.deciding import decision_so_far
 from annotation.studies.lifecycle.endpoint_facts import generated_detail
 from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_trials, trial_faults
-from annotation.studies.shared_sets import WAITS, are_sealed_elsewhere
+from annotation.studies.sealing import WAITS, are_sealed_elsewhere
 from annotation.studies.warnings.image_warnings import flagged_images
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all

@@ -1,45 +1,106 @@
-"""Send the invitations and reminders that wait, some in each tick. A mail is claimed first: none is sent twice."""
+"""Send the mails that wait, some in each tick: invitations, reminders and notices.
 
+A mail is claimed first, so that none is sent twice.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from smtplib import SMTPException, SMTPRecipientsRefused
+from typing import TypeVar
 
-from django.core.mail import EmailMessage
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from annotation.models import Annotator, InvitationMail
-from annotation.studies.mail.outgoing import AWAY, MailServerAwayError, mail_server, send
+from annotation.models import Annotator, InvitationMail, NoticeReceipt
 from annotation.studies.mail.templates import filled
 from annotation.studies.mail.usual import mail_language
+from annotation.studies.sharing import role_in
 
 State = InvitationMail.State
 MOST_AT_ONCE = 20  # in one tick, which also does everything else
 MOST_TRIES = 5
+PAUSE = timedelta(minutes=10)  # between two tries of a notice
 LOST_AFTER = timedelta(minutes=10)
 LOST = "the worker stopped while it was sent: it may have arrived"
 UNWANTED = "not sent: they finished, unsubscribed, or the voting is over"
+Row = TypeVar("Row")
+logger = logging.getLogger(__name__)
+REFUSED = "the mail server refused the address"
+AWAY = "the mail server did not answer"
 
 
-def send_invitations(now: datetime) -> int:
-    """Send what waits; return how many were sent. A mail server that is away is asked again in the next tick."""
-    lost = InvitationMail.objects.filter(state=State.SENDING, changed_at__lt=now - LOST_AFTER)
-    lost.update(state=State.FAILED, why=LOST, changed_at=now)
-    waiting = InvitationMail.objects.filter(state=State.WAITING).order_by("pk")
-    rows = list(waiting.select_related("contact__annotator", "contact__study")[:MOST_AT_ONCE])
+class MailServerAwayError(Exception):
+    """The mail server cannot be reached, or refuses everything: no further mail has to be tried now."""
+
+
+@contextmanager
+def mail_server() -> Iterator[BaseEmailBackend]:
+    """Open one connection for several mails. Raises MailServerAwayError if there is none."""
+    connection = get_connection()
+    try:
+        connection.open()
+        yield connection
+    except (SMTPException, OSError) as error:
+        logger.warning("mails wait: %s", type(error).__name__)
+        raise MailServerAwayError from error
+    finally:
+        try:
+            connection.close()
+        except (SMTPException, OSError):
+            logger.warning("the mail server closed the connection first")
+
+
+def send(connection: BaseEmailBackend, mail: EmailMessage) -> str:
+    """Send a mail to one address; return an empty text, or why that address cannot get it.
+
+    Raises OSError or SMTPException if the server fails for other reasons.
+    """
+    mail.connection = connection
+    try:
+        mail.send()
+    except (SMTPRecipientsRefused, UnicodeError):
+        return REFUSED
+    return ""
+
+
+def _sent(
+    rows: Sequence[Row], attempt: Callable[[BaseEmailBackend, Row], bool], *, put_back: Callable[[], None]
+) -> int:
+    """Try each row over one connection; return how many were sent. If the mail server is away, put back the rest."""
     if not rows:
         return 0
     sent = 0
     try:
         with mail_server() as connection:
             for row in rows:
-                if not _claim(row, now):
-                    continue
-                why = send(connection, mail_of(row)) if _is_wanted(row) else UNWANTED
-                _settle(row, now, State.FAILED if why else State.SENT, why)
-                sent += not why
+                sent += attempt(connection, row)
     except MailServerAwayError:
-        _put_back(now, [row.pk for row in rows])
+        put_back()
     return sent
+
+
+# --- invitations and reminders ------------------------------------------------------------------
+def send_invitations(now: datetime) -> int:
+    """Send what waits; return how many were sent. A mail server that is away is asked again in the next tick."""
+    lost = InvitationMail.objects.filter(state=State.SENDING, changed_at__lt=now - LOST_AFTER)
+    lost.update(state=State.FAILED, why=LOST, changed_at=now)
+    waiting = InvitationMail.objects.filter(state=State.WAITING).order_by("pk")
+    rows = list(waiting.select_related("contact__annotator", "contact__study")[:MOST_AT_ONCE])
+
+    def attempt(connection: BaseEmailBackend, row: InvitationMail) -> bool:
+        if not _claim(row, now):
+            return False
+        why = send(connection, mail_of(row)) if _is_wanted(row) else UNWANTED
+        _settle(row, now, State.FAILED if why else State.SENT, why)
+        return not why
+
+    return _sent(rows, attempt, put_back=lambda: _put_back(now, [row.pk for row in rows]))
 
 
 def _claim(row: InvitationMail, now: datetime) -> bool:
@@ -79,3 +140,38 @@ def mail_of(row: InvitationMail) -> EmailMessage:
         reply_to=[row.reply_to] if row.reply_to else None,
         headers={"List-Unsubscribe": f"<{leave}>"},
     )
+
+
+# --- notices ------------------------------------------------------------------------------------
+def send_notices(now: datetime) -> int:
+    """Send the notices that are due; return how many were sent. One that cannot be sent is given up after a while."""
+    due = NoticeReceipt.objects.filter(mail_due_at__lte=now).select_related("notice__study", "account")
+
+    def attempt(connection: BaseEmailBackend, row: NoticeReceipt) -> bool:
+        if not _claim_notice(row, now):
+            return False
+        is_wanted = role_in(row.account, row.notice.study.slug) and row.account.email
+        # An address that is refused is not asked again.
+        is_sent = bool(is_wanted) and not send(connection, _notice_mail(row))
+        NoticeReceipt.objects.filter(pk=row.pk).update(mail_due_at=None)
+        return is_sent
+
+    # What was claimed is due again after the pause.
+    return _sent(list(due.order_by("mail_due_at", "pk")[:MOST_AT_ONCE]), attempt, put_back=lambda: None)
+
+
+def _claim_notice(row: NoticeReceipt, now: datetime) -> bool:
+    """Return whether this process sends the mail: it is then due again after the pause, or never after the last try."""
+    tries = row.mail_tries + 1
+    later = now + PAUSE if tries < MOST_TRIES else None
+    mine = NoticeReceipt.objects.filter(pk=row.pk, mail_due_at=row.mail_due_at, mail_tries=row.mail_tries)
+    return bool(mine.update(mail_due_at=later, mail_tries=tries))
+
+
+def _notice_mail(row: NoticeReceipt) -> EmailMessage:
+    study = row.notice.study
+    site = str(settings.SITE_URL).rstrip("/")
+    address = f"{site}{study.get_absolute_url()}" if site else f"Open the study {study.slug} in Semblance."
+    lines = (f"{study.name}: {row.notice.words}", "", address, "", "Which notices you get is set on the page Notices.")
+    subject = " ".join(f"{study.name}: {row.notice.get_kind_display()}".split())
+    return EmailMessage(subject=subject, body="\n".join(lines), to=[row.account.email])

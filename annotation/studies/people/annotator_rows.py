@@ -9,8 +9,8 @@ from statistics import median
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models.annotator import PEOPLE
 from annotation.studies.manifest import Manifest
-from annotation.voting.annotators import PEOPLE
 from annotation.voting.quality.broken_rules import HALF, rules_in
 from annotation.voting.quality.exclusion import is_failed
 from annotation.voting.rules import QualityRules

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.models.annotator import MARKED
+from annotation.models.annotator import MARKED, PEOPLE
 from annotation.studies.current import current_manifest
 from annotation.studies.onboarding_plan import PlatformPlan
-from annotation.voting.annotators import PEOPLE
 
 LONGEST_GAP = timedelta(minutes=10)  # a longer one between two acts is a break, and no work
 AT_ONCE = 200  # annotators whose moments are in memory together

@@ -5,7 +5,6 @@ from django.db.models import F
 
 from annotation.models import Assignment, Comparison, Study, StudyEvent, StudyShare
 from annotation.studies.current import current_manifest
-from annotation.studies.evidence import turns
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.creation import append_version, create_study
 from annotation.studies.manifest import Manifest
@@ -88,7 +87,7 @@ def _take_out(study: Study, manifest: Manifest, drawn: Drawn, actor: User | None
     study.comparisons.exclude(position__in=kept).delete()
     # First out of the way of each other: one position is never held twice, not even within a statement.
     study.comparisons.update(position=F("position") + len(planned))
-    places, turn_of = {position: place for place, position in enumerate(kept)}, turns(drawn.of_study)
+    places, turn_of = {position: place for place, position in enumerate(kept)}, drawn.of_study.turns()
     rows = list(study.comparisons.order_by("position"))
     for row in rows:
         row.position = places[row.position - len(planned)]

@@ -6,8 +6,8 @@ from datetime import datetime
 from statistics import median, quantiles
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models.annotator import PEOPLE
 from annotation.studies.people.annotator_rows import IDLE_AFTER
-from annotation.voting.annotators import PEOPLE
 
 
 @dataclass(frozen=True, slots=True)

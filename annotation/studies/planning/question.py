@@ -182,8 +182,8 @@ class Question:
     def independent(self, prompts: int) -> int:
         """Return how many independent comparisons tell as much as these prompts in their clusters.
 
-        Beside studies simulated with clusters the power was at most .04 too low from 30 clusters on; with 20 clusters
-        of six and a correlation of one half it was .25 instead of .38.
+        Compared with simulated studies, the power that follows is at most .04 too low with 30 clusters or more. With
+        20 clusters of six comparisons and a correlation of one half it is .25, and the simulated power is .38.
         """
         return max(1, round(prompts / self.design_effect))
 

@@ -16,14 +16,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ValidationError, create_model
 
-from annotation.studies.manifest import Manifest
+from annotation.studies.manifest import Manifest, faults_between
 from annotation.studies.section import Fault, Key, Parts, Section
 from annotation.studies.study_file.fault_sentences import faults_of
 from annotation.studies.study_file.lines import key_lines
 from annotation.studies.study_file.tables import Draft, read_text, translate
 from annotation.studies.validation import same_prompts
-from annotation.studies.validation.manifest_faults import manifest_faults
-from annotation.studies.validation.quality_faults import quality_faults
 from generation.models import MOST_PROMPT_BYTES
 from generation.plans.image_sets import LARGEST_GENERATED_SEED, seed_too_large
 from jobs.refusals import Refused
@@ -87,7 +85,7 @@ def parse(
     parts, remains, faults = _validated(draft)
     known = {fault.key for fault in faults}
     seen = parts | remains
-    more = [*manifest_faults(seen), *quality_faults(seen), *_new_study_faults(seen, earlier)]
+    more = [*faults_between(seen), *_new_study_faults(seen, earlier)]
     faults += [fault for fault in more if fault.key not in known]
     placed = [_placed(fault.key, fault.sentence, lines) for fault in draft.faults]
     placed += [_placed_by_manifest(fault, draft, lines) for fault in faults]
@@ -109,7 +107,7 @@ def _fill_in(draft: Draft, registered: Mapping[str, Mapping[str, Any]]) -> None:
 def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]:
     """Yield faults that only a new study is refused for. Studies of earlier versions may have them, and still open.
 
-    As in `manifest_faults`, a section may be missing and an item of a list may be None.
+    As in `faults_between`, a section may be missing and an item of a list may be None.
     """
     plan = parts.get("analysis")
     if plan and not LEAST_LEVEL <= plan.level <= MOST_LEVEL and (not earlier or plan.level != earlier.analysis.level):
@@ -204,7 +202,7 @@ def _validators() -> dict[str, type[BaseModel]]:
 def _validated(draft: Draft) -> tuple[dict[str, Any], dict[str, Any], list[Fault]]:
     """Validate each field by itself, so that a fault in one hides no fault in another.
 
-    Returns the valid fields, the valid rest of the other fields (in which `manifest_faults` looks too), the faults.
+    Returns the valid fields, the valid rest of the other fields (in which `faults_between` looks too), the faults.
     """
     parts: dict[str, Any] = {}
     remains: dict[str, Any] = {}

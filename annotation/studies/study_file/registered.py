@@ -23,7 +23,7 @@ from jobs.refusals import Refused
 from scoring.encoder_spec import OWN_ENCODER, ComparerSpec, EncoderSpec, document_of
 from scoring.metric_spec import FUNCTIONAL_NAMES, OWN
 from scoring.own_code import ENCODERS, known_names
-from scoring.own_encoders import GROUP as OWN_ENCODERS
+from scoring.own_code import GROUP as OWN_ENCODERS
 from scoring.own_metrics import GROUP as OWN_METRICS
 
 SETTINGS = tuple(name for name in ModelPlan.model_fields if name != "name")

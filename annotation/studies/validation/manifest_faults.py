@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from annotation.studies.metric_plan import metric_faults
 from annotation.studies.section import Fault, Key, Parts
-from annotation.studies.validation.pair_faults import pair_faults
 from generation.plans.parameters import SPEED_FIELDS
 from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
 
@@ -22,7 +20,10 @@ CHOICES = ("left", "right", "tie")
 
 
 def manifest_faults(parts: Parts) -> list[Fault]:
-    """Return every fault within and between the sections that are given; of quality, see `quality_faults`."""
+    """Return every fault within and between the sections that are given.
+
+    Pairs, metrics and quality have checks of their own: `manifest.faults_between` joins all of them.
+    """
     return [fault for check in CHECKS for fault in check(parts)]
 
 
@@ -289,7 +290,6 @@ def _platform(parts: Parts) -> Iterator[Fault]:
 
 CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _slug,
-    pair_faults,
     _names,
     _templates,
     _checkpoints,
@@ -306,5 +306,4 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _examples,
     _platform,
     _leaks,
-    metric_faults,
 )

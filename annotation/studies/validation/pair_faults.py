@@ -1,4 +1,4 @@
-"""Faults between the models of a study and the pairs of them that it compares; pure. See `manifest_faults`."""
+"""Faults between the models of a study and the pairs of them that it compares; pure. See `faults_between`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,14 +8,6 @@ from annotation.studies.section import Fault, Parts
 from jobs.wording import counted
 
 OF_BALANCED = ("comparisons", "per_prompt", "seed")
-
-
-def planned_count(parts: Parts) -> int:
-    """Return how many comparisons are planned; 0 if the sections that say so are not valid."""
-    if not {"models", "pairs", "prompts"} <= parts.keys():
-        return 0
-    plan: PairsPlan = parts["pairs"]
-    return plan.total(models=len(parts["models"]), prompts=len(parts["prompts"]))
 
 
 def pair_faults(parts: Parts) -> Iterator[Fault]:

@@ -6,8 +6,8 @@ A rule that nobody can break, and a check that fits nowhere, would promise somet
 from collections.abc import Iterator
 from itertools import pairwise
 
+from annotation.studies.pairs import planned_count
 from annotation.studies.section import Fault, Parts
-from annotation.studies.validation.pair_faults import planned_count
 from annotation.voting.quality.broken_rules import HALF, thresholds
 from annotation.voting.rules import MOST_CHANCE, MOST_FAST_SECONDS, QualityRule, QualityRules
 from jobs.wording import counted

@@ -1,15 +1,23 @@
 """Warnings about a study's images, for the researcher to look at before people vote on them."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from annotation.models import Comparison, Study
-from annotation.studies.comparisons import SIDES, gaps_of, image_sets_of
+from annotation.models import Comparison, ImageReport, Study
+from annotation.studies.comparisons import SIDES, gaps_of, image_sets_of, set_ids
 from annotation.studies.current import current_manifest
 from annotation.studies.sealing import is_sealed
-from annotation.studies.warnings.image_flags import flags_of
+from generation.models import GeneratedImage
 from generation.pictures import remarks
 
 MOST_SHOWN = 5
+FLAGS = {
+    GeneratedImage.Remark.PLAIN.value: "of one colour",
+    GeneratedImage.Remark.REPEAT.value: "identical to another",
+    "reported": "reported",
+    "missing": "missing",
+}
 
 
 def image_warnings(study: Study) -> list[str]:
@@ -57,3 +65,32 @@ def waiting_comparisons(study: Study) -> list[str]:
 def _first(sentences: list[str], what: str) -> list[str]:
     more = len(sentences) - MOST_SHOWN
     return sentences if more <= 0 else [*sentences[:MOST_SHOWN], f"{more} more {what}."]
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The flags in a study that the database knows. counts: by words. sets: the ids of the image sets that have one.
+
+    reported: the ids of the images that annotators reported.
+    """
+
+    counts: dict[str, int]
+    sets: frozenset[int]
+    reported: frozenset[int]
+
+    @property
+    def sentence(self) -> str:
+        """How many images have which flag, as a sentence; empty without any."""
+        counts = ", ".join(f"{count} {flag}" for flag, count in self.counts.items())
+        return f"Among the images: {counts}." if counts else ""
+
+
+def flags_of(study: Study) -> Flags:
+    """Return the flags of a study with two queries; flagged images are few in any study."""
+    images = GeneratedImage.objects.filter(image_set__in=set_ids(study.comparisons.all()), remark__isnull=False)
+    remarked = list(images.order_by().values_list("image_set", "remark"))
+    reported = dict(ImageReport.of_study(study.pk).order_by().values_list("image", "image__image_set"))
+    counts = Counter(FLAGS[str(remark)] for _set, remark in remarked)
+    counts[FLAGS["reported"]] = len(reported)
+    sets = frozenset((*(one for one, _remark in remarked), *reported.values()))
+    return Flags(dict(+counts), sets, frozenset(reported))

@@ -17,8 +17,7 @@ from annotation.models import Annotator, Assignment, Comparison, Import, Study, 
 from annotation.models.annotator import BY_FILE
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
-from annotation.voting.imports.imported_rows import Answer, answers_of, remove_votes, store
-from annotation.voting.imports.order import in_order
+from annotation.voting.imports.imported_rows import Answer, answers_of, in_order, remove_votes, store
 from annotation.voting.imports.vote_file import VoteFile, VoteFileFault, read_votes
 from annotation.voting.imports.vote_line import AS_WRITTEN, FileComparison, FileVote, Names, Place, StudyWords
 from annotation.voting.rules import VotingRules

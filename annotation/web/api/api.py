@@ -1,4 +1,4 @@
-"""The JSON API at /api/v1/: its operations put together, its OpenAPI document, and what it answers to a fault."""
+"""The JSON API at /api/v1/: its OpenAPI document, and what it answers to a fault. `web.urls` adds the operations."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,15 +13,6 @@ from ninja.parser import Parser
 
 from annotation.studies.study_file.reading import StudyFileFault
 from annotation.voting.casting import BallotInvalid
-from annotation.web.api.collecting import router as collecting_router
-from annotation.web.api.installation import router as installation_router
-from annotation.web.api.invitation_mails import router as mails_router
-from annotation.web.api.notices import router as notices_router
-from annotation.web.api.personal_data import router as personal_data_router
-from annotation.web.api.pilots import router as pilots_router
-from annotation.web.api.studies import router as studies_router
-from annotation.web.api.uploads import router as uploads_router
-from annotation.web.api.voting import router as voting_router
 from annotation.web.problems import error_response, with_problem_documents
 from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
@@ -63,15 +54,6 @@ api = _Api(
     urls_namespace="api",
     parser=_Parser(),
 )
-api.add_router("", voting_router)
-api.add_router("", studies_router)
-api.add_router("", collecting_router)
-api.add_router("", uploads_router)
-api.add_router("", personal_data_router)
-api.add_router("", pilots_router)
-api.add_router("", installation_router)
-api.add_router("", notices_router)
-api.add_router("", mails_router)
 
 
 @csrf_exempt

@@ -1,4 +1,4 @@
-"""The API's operations on what people do in a study: invitations, votes, and the report."""
+"""The API's operations on what people do in a study: invitations, votes, the report, and personal data."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,20 +9,20 @@ from django.urls import reverse
 from ninja import Router
 
 from annotation.models import Annotator, Study
-from annotation.models.report_job import WatchedJob
 from annotation.reports.data.gathering import metrics_of
 from annotation.reports.exports.votes import write_votes
 from annotation.reports.report_jobs.downloads import DOWNLOADS, current_file, request_file
-from annotation.reports.report_jobs.report_jobs import finished_report, request_report
+from annotation.reports.report_jobs.report_cache import finished_report
+from annotation.reports.report_jobs.report_jobs import request_report
+from annotation.reports.report_jobs.retention import erase_personal_data
 from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
-from annotation.studies.invitations import invite_all
+from annotation.studies.invitations import invite_all, invited
+from annotation.studies.people.data_record import data_record
 from annotation.web.api import study_schemas as schemas
-from annotation.web.api.pages import answer, gives, next_page, page_of
+from annotation.web.api.pages import account_of, answer, gives, next_page, page_of, state_out, study_called
 from annotation.web.api.repeating import repeatable
-from annotation.web.api.studies import account_of, study_called
-from annotation.web.researcher.people.invitations import invited
-from annotation.web.researcher.results.reports import report_file, written
+from annotation.web.report_files import report_file, written
 from jobs.refusals import Refused
 
 router = Router(tags=["people and results"])
@@ -117,8 +117,26 @@ def get_report(request: HttpRequest, slug: str, format: str = "json", metric: st
     return report_file(request, chosen, slug, path.open("rb")) if path else answer(state_out(file_job), status=202)
 
 
-def state_out(job: WatchedJob) -> schemas.ReportStateOut:
-    """Return how far a job is. Raises Refused if it failed for good."""
-    if not job.is_waiting:
-        raise Refused(f"It could not be made: {job.error}")
-    return schemas.ReportStateOut(state=job.state, percent=job.percent, step=job.step)
+# --- personal data ------------------------------------------------------------------------------
+@router.get(
+    "/studies/{slug}/personal-data",
+    response=gives(schemas.DataRecordOut),
+    operation_id="get_personal_data_record",
+    url_name="personal-data",
+)
+def get_record(request: HttpRequest, slug: str) -> HttpResponse:
+    """What is stored about people, why, for how long, and who may see it: names of fields, and no values."""
+    return answer(schemas.DataRecordOut(**data_record(study_called(slug)).as_document()))
+
+
+@router.delete(
+    "/studies/{slug}/personal-data",
+    response=gives(schemas.DataRecordOut),
+    operation_id="erase_personal_data",
+    url_name="personal-data",
+)
+def erase(request: HttpRequest, slug: str) -> HttpResponse:
+    """Erase the personal data of a closed study's annotators; votes stay under pseudonyms. It cannot be undone."""
+    study = study_called(slug)
+    erase_personal_data(study=study, actor=account_of(request))
+    return answer(schemas.DataRecordOut(**data_record(study).as_document()))

@@ -12,9 +12,8 @@ from annotation.studies.mail.addresses import recipients_of
 from annotation.studies.mail.inviting import mail_invitations, remind
 from annotation.studies.mail.usual import Kind, usual_mail
 from annotation.web.api import study_schemas as schemas
-from annotation.web.api.pages import answer, gives, next_page, page_of
+from annotation.web.api.pages import account_of, answer, gives, next_page, page_of, study_called
 from annotation.web.api.repeating import repeatable
-from annotation.web.api.studies import account_of, study_called
 
 router = Router(tags=["people and results"])
 

@@ -5,8 +5,7 @@ from ninja import Router
 
 from annotation.studies.notices.reading import mark_read, notices_for
 from annotation.web.api import study_schemas as schemas
-from annotation.web.api.pages import answer, gives, next_page, page_of
-from annotation.web.api.studies import account_of
+from annotation.web.api.pages import account_of, answer, gives, next_page, page_of
 
 router = Router(tags=["notices"])
 

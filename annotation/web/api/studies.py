@@ -1,46 +1,47 @@
-"""The API's operations on studies: list, create, check, run, share and delete. `who_may` says who may call each."""
+"""The API's operations on studies and pilots: list, create, check, run, share and delete.
 
-from typing import Any, cast
+`who_may` says who may call each.
+"""
 
-from django.contrib.auth.models import User
+from typing import Any
+
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Router, Status
-from pydantic import BaseModel
 
-from annotation.models import Study
-from annotation.reports.report_jobs.report_jobs import delete_with_reports
+from annotation.models import ReportJob, Study
+from annotation.reports.formats.document import as_document
+from annotation.reports.pilot.words import answer as answer_of
+from annotation.reports.pilot.words import assumptions
+from annotation.reports.report_jobs.report_jobs import delete_with_reports, requested_result
 from annotation.studies import sharing
 from annotation.studies.audit import history, record
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle.actions import ACTIONS, actions_for
+from annotation.studies.lifecycle.actions import ACTIONS
 from annotation.studies.lifecycle.creation import create_study
-from annotation.studies.lifecycle.progress import progress
 from annotation.studies.manifest import Manifest
+from annotation.studies.pilot.making import make_pilot
 from annotation.studies.study_file.reading import warnings_in
 from annotation.studies.study_file.registered import parse_by_names, registered_models
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.image_warnings import image_warnings
 from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.web.api import study_schemas as schemas
-from annotation.web.api.pages import answer, gives, next_page, page_of
+from annotation.web.api.pages import (
+    account_of,
+    answer,
+    detail_out,
+    gives,
+    next_page,
+    page_of,
+    state_out,
+    study_called,
+    study_fields,
+)
 from annotation.web.api.repeating import repeatable
 
 router = Router(tags=["studies"])
-
-
-def account_of(request: HttpRequest) -> User:
-    """Return the account of the token."""
-    return cast(User, request.user)
-
-
-def study_called(slug: str) -> Study:
-    """Return the study of an address; the guard has checked the account's role in it."""
-    study = Study.objects.filter(slug=slug).first()
-    if study is None:
-        raise Http404
-    return study
 
 
 @router.get("/models", response=gives(schemas.ModelsOut), operation_id="list_models", url_name="models")
@@ -221,39 +222,7 @@ def revoke_link(request: HttpRequest, slug: str, link_id: int) -> Status[None]:
 
 
 def _study_out(study: Study, role: sharing.Role | None) -> schemas.StudyOut:
-    return schemas.StudyOut(**_fields(study, role))
-
-
-def detail_out(request: HttpRequest, study: Study, warnings: list[str]) -> BaseModel:
-    """Return a study with its progress, as the account of the token may see it."""
-    counts = progress(study)
-    document = {name: getattr(counts, name) for name in type(counts).__slots__}
-    role = sharing.role_in(account_of(request), study.slug)
-    return schemas.StudyDetailOut(
-        **_fields(study, role),
-        progress=document,
-        actions=[action.name for action in actions_for(study)],
-        warnings=warnings,
-    )
-
-
-def _fields(study: Study, role: sharing.Role | None) -> dict[str, Any]:
-    names = (
-        "slug",
-        "name",
-        "state",
-        "source",
-        "manifest_sha256",
-        "created_at",
-        "opened_at",
-        "closed_at",
-        "archived_at",
-        "erases_at",
-        "erased_at",
-    )
-    models = [model.name for model in study.diffusion_models]
-    others = {"models": models, "role": str(role or ""), "pilot_of": study.pilot_of.slug if study.pilot_of else ""}
-    return {name: getattr(study, name) for name in names} | others
+    return schemas.StudyOut(**study_fields(study, role))
 
 
 def _shares_out(study: Study) -> schemas.SharesOut:
@@ -268,3 +237,40 @@ def _link_out(request: HttpRequest, link: Any) -> schemas.ReportLinkOut:
 
 def _warnings(manifest: Manifest, text: str) -> list[str]:
     return [*manifest_warnings(manifest), *map(str, warnings_in(text, base=None))]
+
+
+# --- pilots -------------------------------------------------------------------------------------
+@router.post(
+    "/studies/{slug}/pilots",
+    response=gives(schemas.StudyDetailOut, 201),
+    operation_id="make_pilot",
+    url_name="pilots",
+    tags=["pilots"],
+)
+@repeatable
+def make(request: HttpRequest, slug: str, body: schemas.PilotIn) -> HttpResponse:
+    """Make a pilot of a draft or ready study, as a draft. Its prompts are drawn, and leave the study."""
+    study = study_called(slug)
+    pilot = make_pilot(study=study, prompts=body.prompts, overlap=body.overlap, actor=account_of(request))
+    return answer(detail_out(request, pilot, image_warnings(pilot)), status=201)
+
+
+@router.get(
+    "/studies/{slug}/pilot",
+    response=gives(schemas.ReportStateOut, 202) | gives(schemas.PilotResultOut),
+    operation_id="get_pilot_result",
+    url_name="pilot",
+    tags=["pilots"],
+)
+def get_result(
+    request: HttpRequest, slug: str, agreement: float | None = None, baseline: float | None = None
+) -> HttpResponse:
+    """What a pilot says: its pace at any time; once it is closed, reliability and the sample size that follows.
+
+    `agreement` and `baseline` are what the size assumes about the metric and about always naming one model.
+    """
+    result = requested_result(study_called(slug), agreement=agreement, baseline=baseline)
+    if isinstance(result, ReportJob):
+        return answer(state_out(result), status=202)
+    sentences = [answer_of(result), *(assumptions(result) if result.plans else ())]
+    return answer(schemas.PilotResultOut(sentences=sentences, result=as_document(result)))

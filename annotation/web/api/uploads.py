@@ -5,8 +5,7 @@ from ninja import Query, Router, Status
 
 from annotation.models import Upload
 from annotation.studies.uploads.receiving import Place, delete_upload, finish, take_piece
-from annotation.web.api.pages import answer, gives, next_page, page_of
-from annotation.web.api.studies import account_of, study_called
+from annotation.web.api.pages import account_of, answer, gives, next_page, page_of, study_called
 from annotation.web.api.study_schemas import PageOut
 from annotation.web.upload_documents import UploadIn, UploadOut, begun, upload_of, upload_out
 

@@ -1,4 +1,4 @@
-"""The page of the jobs of every kind: what waits, runs and failed, with retry, give up and cancel."""
+"""The page of the jobs of every kind, with retry, give up and cancel; and the page of workers and refused cards."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -13,15 +13,21 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from annotation.studies.audit import record
 from annotation.studies.installation import job_list
 from annotation.studies.installation.job_list import BY_NAME, FIRST_ROWS, KINDS, Kind, State
+from annotation.studies.lifecycle.watching import workers
+from annotation.studies.lifecycle.workers import BY_QUEUE, served
 from annotation.web.access.guard import researcher_page
 from annotation.web.installation.numbers import number_in
+from generation.machines.card_failures import readmit, refused_cards
+from generation.models import FileFetch
 from jobs.refusals import Refused
 from jobs.wording import counted
 
 PER_PAGE = 50
 STATES = (State.FAILED, State.RUNNING, State.QUEUED, State.DONE, State.CANCELLED)
+MOST_FETCHES = 20
 
 
 class Verb(NamedTuple):
@@ -112,7 +118,40 @@ def act(request: HttpRequest) -> HttpResponse:
     return redirect(f"{reverse('installation-jobs')}?{query}" if job == "all" else reverse("installation-jobs"))
 
 
+# --- workers ------------------------------------------------------------------------------------
+@require_safe
+@researcher_page
+def workers_page(request: HttpRequest) -> HttpResponse:
+    """Show the workers that were seen lately, refused cards, and the files that hosts fetch."""
+    queues = served()
+    context: dict[str, Any] = {
+        "tab": "workers",
+        "now": timezone.now(),
+        "workers": workers(),
+        "refused": list(refused_cards().prefetch_related("failures")),
+        "missing": [sentence for queue, sentence in BY_QUEUE.items() if queue not in queues and queue != "endpoints"],
+        "fetches": FileFetch.objects.order_by("-seen_at")[:MOST_FETCHES],
+    }
+    return render(request, "web/installation/workers.html", context)
+
+
+@require_POST
+@researcher_page
+def readmit_card(request: HttpRequest) -> HttpResponse:
+    """Let a refused card take jobs again."""
+    try:
+        card = readmit(request.POST.get("card", "")[:300])
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        record("card readmitted", actor=cast(User, request.user), card=str(card))
+        messages.success(request, f"{card} ({card.name}) takes jobs again; its failures are forgotten.")
+    return redirect("installation-workers")
+
+
 urlpatterns: list[URLPattern] = [
     path("installation/jobs/", page, name="installation-jobs"),
     path("installation/jobs/do/", act, name="job-action"),
+    path("installation/workers/", workers_page, name="installation-workers"),
+    path("installation/workers/readmit/", readmit_card, name="readmit-card"),
 ]

@@ -12,9 +12,9 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods
 
 from annotation.models import ReportJob, Study
-from annotation.reports.pilot.current import requested_result
 from annotation.reports.pilot.result import PilotResult
 from annotation.reports.pilot.words import answer, assumptions, facts, plan_sentence
+from annotation.reports.report_jobs.report_jobs import requested_result
 from annotation.studies.current import current_manifest
 from annotation.studies.pilot.drawing import LEAST_PROMPTS, MOST_OVERLAP, usual_prompts
 from annotation.studies.pilot.making import make_pilot, may_have_pilot

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import Comparison, ImageReport, Study
 from annotation.reports.data.pseudonyms import names_for_staff
-from annotation.voting.image_reports import REPORTERS_THAT_PARK, give_out_again, reports_of, set_aside
+from annotation.voting.image_reports import REPORTERS_THAT_PARK, give_out_again, set_aside
 from annotation.web.access.guard import researcher_page
 from generation.pictures import renditions
 from jobs.refusals import Refused
@@ -67,7 +67,7 @@ class Reported:
 
 def waiting_count(study: Study) -> int:
     """Return the number of comparisons that reports have set aside and that wait for a decision."""
-    reports = reports_of(study.pk).filter(settled_at=None)
+    reports = ImageReport.of_study(study.pk).filter(settled_at=None)
     return _of_sets(study, reports.values("image__image_set")).filter(parked_at__isnull=False).distinct().count()
 
 
@@ -78,7 +78,7 @@ def _of_sets(study: Study, image_sets: Any) -> QuerySet[Comparison]:
 
 def reported_comparisons(study: Study) -> list[Reported]:
     """Return every comparison that was reported or set aside; those that wait for the researcher come first."""
-    rows = reports_of(study.pk).order_by("reported_at", "pk")
+    rows = ImageReport.of_study(study.pk).order_by("reported_at", "pk")
     reports = defaultdict(list)
     for report in rows.select_related("assignment", "image"):
         reports[report.image.image_set_id].append(report)

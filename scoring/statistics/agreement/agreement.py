@@ -13,7 +13,6 @@ from scoring.statistics.inference.clusters import cluster_count, clustering, des
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import (
     ALL_RESAMPLES_EQUAL,
-    Floats,
     Resampling,
     clopper_pearson,
     clopper_pearson_bounds,
@@ -22,7 +21,7 @@ from scoring.statistics.inference.intervals import (
     resampled_totals,
 )
 from scoring.statistics.inference.score_interval import mean_credit
-from scoring.statistics.votes.counts import Integers, checked_counts
+from scoring.statistics.votes.counts import Floats, Integers, checked_counts
 
 Signs = NDArray[np.int8]
 TieTreatment = Literal["strict", "half", "dropped"]

@@ -13,15 +13,13 @@ from scoring.statistics.agreement.logistic import LogisticFit, fit_logistic
 from scoring.statistics.inference.clusters import cluster_count
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import (
-    Floats,
     Resampling,
-    cluster_numbers,
     percentile_estimate,
     ratio,
     resample_weights,
     summed_groups,
 )
-from scoring.statistics.votes.counts import Integers, checked_counts
+from scoring.statistics.votes.counts import Floats, Integers, checked_counts, cluster_numbers
 
 _BINS = 5
 _VANISHING = 1e-6  # of the error that independent votes would have

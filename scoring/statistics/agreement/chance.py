@@ -12,9 +12,9 @@ from scoring.statistics.agreement.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.agreement.credit_tests import credit_test
 from scoring.statistics.inference.clusters import cluster_sums, shared_clusters
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
-from scoring.statistics.inference.intervals import Floats, Resampling, percentile_estimate, ratio, resampled_totals
+from scoring.statistics.inference.intervals import Resampling, percentile_estimate, ratio, resampled_totals
 from scoring.statistics.inference.sign_flip import sign_flip_p
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 # Of 30 comparisons of which one model wins nine in ten, .84 to .90 of the intervals held the truth, and with 5 of the
 # rarer model .86 of those of Matthews correlation.

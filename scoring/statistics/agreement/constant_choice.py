@@ -10,8 +10,8 @@ from scoring.statistics.agreement.agreement import TieTreatment, checked_winners
 from scoring.statistics.agreement.credit_tests import INDEPENDENT, credit_test, mcnemar_exact
 from scoring.statistics.inference.clusters import LEAST_CLUSTERS, cluster_count
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.inference.score_interval import mean_credit, mean_with_score_interval
+from scoring.statistics.votes.counts import Floats
 
 Verdict = Literal["shown", "shown worse", "undecided"]
 NAMES = {1: "A", -1: "B"}

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scoring.statistics.inference.intervals import cluster_numbers
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Integers, cluster_numbers
 
 FOLDS = 10
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from scoring.statistics.inference.intervals import Floats, cluster_numbers
+from scoring.statistics.votes.counts import Floats, cluster_numbers
 
 _CONVERGED, _MOST_STEPS = 1e-10, 200
 

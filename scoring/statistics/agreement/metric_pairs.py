@@ -1,23 +1,19 @@
 """Compare metrics on the same votes: which one agrees with people more often."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from scoring.statistics.agreement.agreement import earned_credit
+from scoring.statistics.agreement.agreement import Signs, earned_credit
 from scoring.statistics.agreement.credit_tests import INDEPENDENT, credit_test, mcnemar_exact
 from scoring.statistics.inference.clusters import cluster_count
-from scoring.statistics.inference.estimate import Estimate, SignificanceTest
-from scoring.statistics.inference.intervals import (
-    Floats,
-    Resampling,
-    percentile_estimate,
-    resampled_totals,
-)
+from scoring.statistics.inference.estimate import Estimate, SignificanceTest, holm
+from scoring.statistics.inference.intervals import Resampling, percentile_estimate, resampled_totals
 from scoring.statistics.inference.sign_flip import sign_flips
+from scoring.statistics.votes.counts import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +67,14 @@ def compare_metrics(
     return tuple(replace(pair, adjusted=p) for pair, p in zip(pairs, adjusted, strict=True))
 
 
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's adjusted p-values; None for a test that does not exist, which does not count.
+def are_divided(winners: Iterable[Signs]) -> NDArray[np.bool_]:
+    """Return (n,) whether the winners, (n,) signs of each metric, differ.
 
-    >>> [None if p is None else round(p, 3) for p in holm([0.01, None, 0.04])]
-    [0.02, None, 0.04]
+    >>> are_divided([np.array([1, 1], dtype=np.int8), np.array([1, -1], dtype=np.int8)]).tolist()
+    [False, True]
     """
-    order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    reached = 0.0
-    for rank, (p, place) in enumerate(order):
-        reached = max(reached, min(1.0, (len(order) - rank) * p))
-        adjusted[place] = reached
-    return adjusted
+    signs = np.stack(list(winners))
+    return np.asarray((signs != signs[0]).any(axis=0))
 
 
 def _pair(

@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scoring.statistics.agreement.agreement import METRIC_TIE, Signs, checked_winners, metric_winners
 from scoring.statistics.agreement.folds import cluster_folds
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.inference.score_interval import mean_credit
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 NO_TIED_COMPARISON = "the votes leave no comparison tied, so this is the strict agreement"
 

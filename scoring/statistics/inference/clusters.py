@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
 from jobs.wording import counted
-from scoring.statistics.inference.intervals import Floats, cluster_numbers
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers, cluster_numbers
 
 LEAST_CLUSTERS = 6  # with five, no sign-flip test of cluster sums reaches p < .05: 2 / 2^5 = .0625
 FEW_CLUSTERS = 20  # with fewer, intervals and tests over clusters are rough: the report warns

@@ -61,3 +61,18 @@ class SignificanceTest:
     def undefined(cls, reason: str, *, n: int, method: str) -> "SignificanceTest":
         """Return a test that does not exist, with the reason."""
         return cls(statistic=None, p_value=None, n=n, method=method, reason=reason)
+
+
+def holm(p_values: list[float | None]) -> list[float | None]:
+    """Holm's adjusted p-values; None for a test that does not exist, which does not count.
+
+    >>> [None if p is None else round(p, 3) for p in holm([0.01, None, 0.04])]
+    [0.02, None, 0.04]
+    """
+    order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    reached = 0.0
+    for rank, (p, place) in enumerate(order):
+        reached = max(reached, min(1.0, (len(order) - rank) * p))
+        adjusted[place] = reached
+    return adjusted

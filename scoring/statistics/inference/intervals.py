@@ -11,9 +11,8 @@ from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers, cluster_numbers
 
-Floats = NDArray[np.float64]
 Bounds = Callable[[int, int, float], tuple[float, float]]  # of a proportion: successes, n, level -> low, high
 
 ALL_RESAMPLES_EQUAL = "all resamples equal"
@@ -109,22 +108,6 @@ def resampled_totals(summands: ArrayLike, *, clusters: ArrayLike | None = None, 
     np.add.at(cluster_sums, members, rows)
     blocks = resample_weights(len(cluster_sums), clusters=None, resampling=resampling)
     return np.concatenate([weights @ cluster_sums for weights in blocks])
-
-
-def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
-    """Cluster labels as numbers from zero up, in the labels' order.
-
-    clusters: (n,) labels, or None if each comparison is its own. Raises ValueError for another shape.
-
-    >>> cluster_numbers(3, ["b", "a", "b"]).tolist()
-    [1, 0, 1]
-    """
-    if clusters is None:
-        return np.arange(n)
-    labels = np.asarray(clusters)
-    if labels.shape != (n,):
-        raise ValueError(f"{n} comparisons need {n} cluster labels, not an array {labels.shape}")
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 def percentile_estimate(

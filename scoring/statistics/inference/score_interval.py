@@ -9,7 +9,8 @@ from scipy.optimize import brentq
 
 from scoring.statistics.inference.clusters import clustering, described, quantile, shared_clusters
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats, wilson
+from scoring.statistics.inference.intervals import wilson
+from scoring.statistics.votes.counts import Floats
 
 _TOLERANCE = 1e-13
 

@@ -6,8 +6,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from scoring.statistics.inference.intervals import Floats, Resampling, cluster_numbers
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.inference.intervals import Resampling
+from scoring.statistics.votes.counts import Floats, Integers, cluster_numbers
 
 _MOST_STEPS = 20_000_000  # operations of the exact distribution, a tenth of a second: above, signs are drawn
 

@@ -8,15 +8,8 @@ from numpy.typing import ArrayLike
 from scipy.special import betainc, betaln, gammaln
 
 from scoring.statistics.inference.estimate import THESE_ANNOTATORS, Estimate
-from scoring.statistics.inference.intervals import (
-    Floats,
-    Resampling,
-    cluster_numbers,
-    percentile_estimate,
-    ratio,
-    resampled_totals,
-)
-from scoring.statistics.votes.counts import checked_counts
+from scoring.statistics.inference.intervals import Resampling, percentile_estimate, ratio, resampled_totals
+from scoring.statistics.votes.counts import Floats, checked_counts, cluster_numbers
 
 # Below it p counts as equal everywhere: the logarithms of such a Beta function are so large that their differences lose
 # their digits (at 1e-16, which rounding makes of a correlation of 0, a "probability" of 1e30), and the limit differs by

@@ -7,9 +7,9 @@ import scipy
 from numpy.typing import ArrayLike
 
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
-from scoring.statistics.inference.intervals import Floats, Resampling, wilson
+from scoring.statistics.inference.intervals import Resampling, wilson
 from scoring.statistics.inference.sign_flip import sign_flips
-from scoring.statistics.votes.counts import checked_counts
+from scoring.statistics.votes.counts import Floats, checked_counts
 
 _NO_ANNOTATOR = "no annotator voted both with model A and with model B on the left"
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from scoring.statistics.inference.intervals import Floats, ratio
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.inference.intervals import ratio
+from scoring.statistics.votes.counts import Floats, Integers
 
 Distance = Literal["nominal", "ordinal", "interval", "ratio"]
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from scoring.statistics.agreement.agreement import Signs, people_winners
-from scoring.statistics.inference.intervals import Floats
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 from scoring.statistics.votes.votes import Votes
 
 LEAST_ANNOTATORS = 3

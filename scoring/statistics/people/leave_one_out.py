@@ -7,10 +7,10 @@ from numpy.typing import ArrayLike
 
 from scoring.statistics.agreement.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.inference.estimate import THESE_ANNOTATORS, Estimate
-from scoring.statistics.inference.intervals import Floats, cluster_numbers, ratio
+from scoring.statistics.inference.intervals import ratio
 from scoring.statistics.inference.score_interval import mean_with_score_interval
 from scoring.statistics.people.two_way_jackknife import SHARE, Statistic, TwoWay
-from scoring.statistics.votes.counts import Integers, checked_counts
+from scoring.statistics.votes.counts import Floats, Integers, checked_counts, cluster_numbers
 from scoring.statistics.votes.votes import Votes
 
 _ADVANTAGE = (-1.0, 0.5)  # least and greatest of the metric's credit minus people's in a comparison, for any votes

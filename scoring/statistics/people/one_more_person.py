@@ -12,10 +12,9 @@ from scipy import sparse
 
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.alternative_annotator import LEAST_ANNOTATORS, LEAST_COMPARISONS, Duels, eligible
 from scoring.statistics.people.coefficients import Sums, pairwise_agreement
-from scoring.statistics.votes.counts import Integers, numbered
+from scoring.statistics.votes.counts import Floats, Integers, numbered
 from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 ENOUGH = 0.5  # omega from which a contestant passes (Calderon, Reichart and Dror, 2025)

@@ -13,9 +13,7 @@ from numpy.typing import ArrayLike
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import THESE_ANNOTATORS, Estimate
 from scoring.statistics.inference.intervals import (
-    Floats,
     Resampling,
-    cluster_numbers,
     percentile_estimate,
     resampled_totals,
     too_few_to_resample,
@@ -23,7 +21,7 @@ from scoring.statistics.inference.intervals import (
 from scoring.statistics.people import coefficients
 from scoring.statistics.people.coefficients import ALPHA, Coefficient, Distance, Sums
 from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, TwoWay
-from scoring.statistics.votes.counts import Integers, checked_counts
+from scoring.statistics.votes.counts import Floats, Integers, checked_counts, cluster_numbers
 from scoring.statistics.votes.votes import Votes
 
 LEAST_MINORITY = 15  # the cut-off that simulation gave: docs/decisions/2026-11-29-annotators-are-a-sample.md

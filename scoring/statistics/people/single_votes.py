@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 
 from scoring.statistics.agreement.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats, ratio
+from scoring.statistics.inference.intervals import ratio
 from scoring.statistics.people.two_way_jackknife import SHARE, Statistic, TwoWay
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 from scoring.statistics.votes.votes import Votes
 
 

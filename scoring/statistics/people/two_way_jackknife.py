@@ -17,9 +17,8 @@ from scipy import sparse
 
 from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
-from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.inference.score_interval import score_interval
-from scoring.statistics.votes.counts import Integers, numbered
+from scoring.statistics.votes.counts import Floats, Integers, cluster_numbers, numbered
 from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 LEAST_ANNOTATORS = 6  # below, an interval hardly bounds anything, or misses if one in five guesses

@@ -13,9 +13,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import log_softmax
 
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.ranking.model_votes import CHOICES, ModelVotes
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 _MOST_STEPS = 100
 _CONVERGED = 1e-12  # of the decrement of Newton's method, in units of log-likelihood

@@ -9,9 +9,9 @@ from scipy.special import stdtrit
 from scoring.statistics.agreement.agreement import metric_winners
 from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.ranking.people_ranking import PeopleRanking
 from scoring.statistics.ranking.rank_sets import DRAWS, RankSets, rank_sets
+from scoring.statistics.votes.counts import Floats, cluster_numbers
 
 _NO_SPREAD = 1e-24
 _PROJECTION = "pairs that both rankings are sure of, the others either way"

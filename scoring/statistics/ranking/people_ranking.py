@@ -6,12 +6,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.two_way_jackknife import too_few
 from scoring.statistics.ranking.davidson import Layout, fit, why_no_fit
 from scoring.statistics.ranking.model_votes import ModelVotes, PairwiseTable, pairwise_table
 from scoring.statistics.ranking.rank_sets import DRAWS, RankSets, rank_sets, sign_test_rank_sets
 from scoring.statistics.ranking.two_way_scores import TwoWayCovariance, two_way_covariance
+from scoring.statistics.votes.counts import Floats
 
 _METHOD = "two-way clustered scores of Bradley-Terry with ties"
 _NO_SPREAD = 1e-24

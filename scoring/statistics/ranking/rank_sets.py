@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.statistics.agreement.metric_pairs import holm
-from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.inference.estimate import holm
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.inference.sign_flip import exact_sign_flip
 from scoring.statistics.ranking.model_votes import ModelVotes
+from scoring.statistics.votes.counts import Floats
 
 Booleans = NDArray[np.bool_]
 DRAWS = Resampling(resamples=10_000)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.ranking.davidson import Layout
 from scoring.statistics.ranking.model_votes import ModelVotes
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 _WHOLE_WEIGHT = 1 - 1e-8  # a group with all the information on some parameter: without it there is no fit
 

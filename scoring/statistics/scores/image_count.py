@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from scoring.statistics.agreement.agreement import Signs, checked_winners, metric_winners
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats, Resampling, percentile_estimate
+from scoring.statistics.inference.intervals import Resampling, percentile_estimate
+from scoring.statistics.votes.counts import Floats
 
 _NUMBERS_AT_ONCE = 4_000_000
 

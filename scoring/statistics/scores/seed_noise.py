@@ -19,12 +19,12 @@ from scoring.statistics.agreement.agreement import (
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import (
     ALL_RESAMPLES_EQUAL,
-    Floats,
     Resampling,
     percentile_estimate,
     ratio,
     resample_weights,
 )
+from scoring.statistics.votes.counts import Floats
 
 # A comparison is clear if at most one in twenty fresh draws of its seeds would name the other model.
 CLEAR = 0.05

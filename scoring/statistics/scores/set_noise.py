@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scoring.statistics.agreement.agreement import Signs, checked_winners, metric_winners
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.scores.seed_noise import CLEAR, FEWEST_COMPARISONS, fresh_seeds
+from scoring.statistics.votes.counts import Floats
 
 SetScore = Callable[[Floats], float]  # of the (k, k) matrix of a set of k images
 FEWEST_SEEDS = 4  # without one of three, two images are left, which have one pair

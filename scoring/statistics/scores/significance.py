@@ -11,16 +11,9 @@ from jobs.wording import counted
 from scoring.statistics.agreement.agreement import METRIC_TIE
 from scoring.statistics.inference.clusters import cluster_sums, shared_clusters
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
-from scoring.statistics.inference.intervals import (
-    Floats,
-    Resampling,
-    cluster_numbers,
-    percentile_estimate,
-    resample_weights,
-    summed_groups,
-)
+from scoring.statistics.inference.intervals import Resampling, percentile_estimate, resample_weights, summed_groups
 from scoring.statistics.inference.sign_flip import sign_flip_p, sign_flips
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers, cluster_numbers
 
 _MOST_FOR_EXACT_RANKS = 50  # above, the normal approximation is as good
 _MOST_FOR_EXACT_KS = 1000

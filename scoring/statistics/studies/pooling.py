@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.votes.counts import Floats
 
 LEAST_STUDIES = 3
 LEAST_FOR_PREDICTION = 5

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 _MOST_STAKE = 0.75  # of the capital that could be lost at once, so that one cluster never ruins it
 _MOST_LOG_CAPITAL = 700.0  # near the largest float: the capital stays a number however long the votes go on

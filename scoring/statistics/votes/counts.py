@@ -1,8 +1,9 @@
-"""Votes counted per comparison and category, the input of most statistics."""
+"""Votes counted per comparison and category, the input of most statistics; and labels as numbers from zero up."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _SPARSE = 20  # times as many possible numbers as there are: from there on sorting is faster
@@ -43,3 +44,19 @@ def numbered(labels: ArrayLike) -> Integers:
     is_there = np.zeros(int(numbers.max()) + 1, dtype=bool)
     is_there[numbers] = True
     return np.asarray((np.cumsum(is_there) - 1)[numbers], dtype=np.int64)
+
+
+def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
+    """Cluster labels as numbers from zero up, in the labels' order.
+
+    clusters: (n,) labels, or None if each comparison is its own. Raises ValueError for another shape.
+
+    >>> cluster_numbers(3, ["b", "a", "b"]).tolist()
+    [1, 0, 1]
+    """
+    if clusters is None:
+        return np.arange(n)
+    labels = np.asarray(clusters)
+    if labels.shape != (n,):
+        raise ValueError(f"{n} comparisons need {n} cluster labels, not an array {labels.shape}")
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)

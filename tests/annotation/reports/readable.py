@@ -4,9 +4,9 @@ import re
 
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import points
+from annotation.reports.printing.drawn_numbers import MOST_SHOWN
 from annotation.reports.printing.sentences import MOST_WORDS
 from annotation.reports.sections.contents import chapters
-from annotation.reports.sections.disagreements import MOST_SHOWN
 
 _QUOTED = re.compile("“[^”]*”")
 _ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“−])")

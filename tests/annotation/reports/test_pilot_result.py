@@ -10,10 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Study, Vote
-from annotation.reports.pilot import current, result
-from annotation.reports.pilot.assumed import person_of, possible_flips
-from annotation.reports.pilot.current import result_at_once
+from annotation.reports.pilot import result
+from annotation.reports.pilot.result import person_of, possible_flips
 from annotation.reports.pilot.words import answer, plan_sentence
+from annotation.reports.report_jobs import report_jobs
+from annotation.reports.report_jobs.report_jobs import result_at_once
 from annotation.studies.planning.question import Design, ask, refuse_impossible
 from tests.annotation.reports.voted_studies import Plan
 from tests.annotation.reports.voted_studies import make_study as make_voted_study
@@ -102,7 +103,7 @@ def test_the_page_shows_the_result_once_the_report_is_made(
     pilot: Study, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = reverse("study-pilot", args=[pilot.slug])
-    monkeypatch.setattr(current, "finished_report", lambda _job: None)
+    monkeypatch.setattr(report_jobs, "finished_report", lambda _job: None)
     assert admin_client.get(address).status_code == 202
     monkeypatch.undo()
     text = admin_client.get(address).content.decode()

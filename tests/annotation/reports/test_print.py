@@ -10,12 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
+from annotation.reports.figures.draw import drawn
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats import pdf
 from annotation.reports.formats.card import to_card
-from annotation.reports.formats.html import to_html
-from annotation.reports.formats.page_style import page_style
-from annotation.reports.formats.paper import drawn
+from annotation.reports.formats.html import page_style, to_html
 from annotation.reports.report import build_report
 from benchmarks.simulated_study import simulated_study
 from jobs.refusals import Refused

@@ -18,8 +18,8 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import render
-from annotation.reports.sections.chapters.ranking import paragraphs
 from annotation.reports.sections.contents import figures_of, sections
+from annotation.reports.sections.ranking import paragraphs
 from jobs.refusals import Refused
 from tests.annotation.reports.many_models import NAMES, Simulated, simulated_data
 

@@ -15,7 +15,7 @@ from scoring import encoders, own_code
 from scoring.encoder_spec import EncoderSpec
 from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ImageEmbedding, ScoringJob, SetScore
-from scoring.own_encoders import encoder_in_file, own_encoder
+from scoring.own_code import encoder_in_file, own_encoder
 from scoring.scores import plan_scorings
 from scoring.set_metrics import vendi_score_of_embeddings
 from scoring.tasks import run_scoring_job

@@ -24,9 +24,9 @@ from annotation.models import (
 )
 from annotation.reports.report_jobs import report_jobs
 from annotation.reports.report_jobs.downloads import current_file, request_file
-from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects, find_annotator
-from annotation.reports.report_jobs.report_cache import CachedReport, cached_report, load_report
-from annotation.reports.report_jobs.report_jobs import finished_report, request_report
+from annotation.reports.report_jobs.report_cache import CachedReport, cached_report, finished_report, load_report
+from annotation.reports.report_jobs.report_jobs import request_report
+from annotation.reports.report_jobs.retention import erase_annotator, erasure_effects, find_annotator
 from annotation.studies.current import current_manifest
 from annotation.studies.onboarding_plan import PlatformPlan
 from annotation.studies.people.annotator_rows import AnnotatorRow, annotator_rows, with_counts

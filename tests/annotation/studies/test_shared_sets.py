@@ -7,8 +7,7 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.transitions import advance, close
-from annotation.studies.sealing import is_sealed
-from annotation.studies.shared_sets import WAITS
+from annotation.studies.sealing import WAITS, is_sealed
 from tests.factories import make_study
 
 pytestmark = pytest.mark.django_db

@@ -18,10 +18,9 @@ from generation.pipelines.loaded import Loaded
 from generation.plans.image_sets import plan_image_sets
 from generation.plans.orders import Order
 from generation.sampling import trial_image
-from generation.sampling.inspection import inspection_of, planned_check
+from generation.sampling.inspection import inspection_of, licence_of, planned_check
 from generation.sampling.trials import Outcome, outcome_of, planned_trial
 from generation.tasks import run_generation_job, run_model_trial
-from generation.weights.licences import licence_of
 from jobs.claims import requeue
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL, diffusion_model

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotation.reports.findings.analysed import Analysed, Outcome
-from scoring.statistics.agreement.agreement import Signs, metric_winners
+from scoring.statistics.agreement.agreement import metric_winners
 from scoring.statistics.agreement.constant_choice import NAMES
-from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.agreement.metric_pairs import are_divided
+from scoring.statistics.votes.counts import Floats
 
 # By whether there are votes and scores.
 _MISSING = {(True, True): "", (False, True): "votes", (True, False): "scores", (False, False): "votes and scores"}
@@ -69,16 +69,6 @@ def compute(analysed: Analysed) -> tuple[ComparisonRow, ...]:
         score_b=rows.score_b,
         other_margins=list(analysed.data.margins.values()),
     )
-
-
-def are_divided(winners: Iterable[Signs]) -> NDArray[np.bool_]:
-    """Return (n,) whether the winners, (n,) signs of each metric, differ.
-
-    >>> are_divided([np.array([1, 1], dtype=np.int8), np.array([1, -1], dtype=np.int8)]).tolist()
-    [False, True]
-    """
-    signs = np.stack(list(winners))
-    return np.asarray((signs != signs[0]).any(axis=0))
 
 
 def comparison_rows(

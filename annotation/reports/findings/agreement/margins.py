@@ -15,7 +15,7 @@ from scoring.statistics.agreement.calibration import (
 )
 from scoring.statistics.agreement.tie_threshold import TieThreshold, calibrate_ties
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.votes.counts import Floats
 
 _POINTS = 41
 

@@ -7,8 +7,9 @@ import numpy as np
 from annotation.reports.findings.analysed import Analysed
 from scoring.statistics.agreement.agreement import agreement, earned_credit
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats, ratio, resampled_totals
+from scoring.statistics.inference.intervals import ratio, resampled_totals
 from scoring.statistics.people.dawid_skene import dawid_skene
+from scoring.statistics.votes.counts import Floats
 
 MOST_VOTES = 200_000  # for Dawid and Skene: each of up to a thousand rounds goes through every vote
 _MOST_BARS = 40

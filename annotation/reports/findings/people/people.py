@@ -1,4 +1,4 @@
-"""One annotator against the others, the metric in their place, and the limit set by the votes' noise. Pure."""
+"""One annotator against the others, the metric in their place, one more annotator, and the limit by noise. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.alternative_annotator import Outcome, alternative_annotator_test
 from scoring.statistics.people.attenuation import attenuation
 from scoring.statistics.people.leave_one_out import Compared, LeaveOneOut, leave_one_out
+from scoring.statistics.people.non_inferiority import NonInferiority, non_inferiority
 from scoring.statistics.people.one_more_person import OneMorePerson, one_more_person
+from scoring.statistics.people.single_votes import SingleVotes, single_votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +62,25 @@ def _leave_one_out(first: Analysed) -> LeaveOneOut:
         )
     nothing = Estimate.undefined(NOTHING_ANALYSED, n=0, level=first.resampling.level)
     return LeaveOneOut(Compared(nothing, nothing, nothing), Compared(nothing, nothing, nothing), by_count=())
+
+
+def of_single_votes(analysed: Analysed) -> SingleVotes:
+    """Return how often one vote agrees with the metric, and with another vote.
+
+    If the study stops early, of the first votes of each comparison only.
+    """
+    first = analysed.first
+    return single_votes(first.votes, first.metric, clusters=first.clusters, level=first.resampling.level)
+
+
+def within_margin(analysed: Analysed) -> NonInferiority | None:
+    """Return whether the metric agrees with people as often as one more person, but for the manifest's margin.
+
+    From the same votes as `of_single_votes`; None if the manifest fixed no margin.
+    """
+    first, plan = analysed.first, analysed.data.manifest.analysis
+    if plan.person_margin is None:
+        return None
+    return non_inferiority(
+        first.votes, first.metric, margin=plan.person_margin, clusters=first.clusters, level=plan.level
+    )

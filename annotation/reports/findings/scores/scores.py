@@ -6,8 +6,8 @@ import numpy as np
 
 from annotation.reports.findings.analysed import Analysed
 from scoring.statistics.inference.estimate import SignificanceTest
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.scores.significance import Wilcoxon, ks_sign_flip, ks_two_sample, wilcoxon
+from scoring.statistics.votes.counts import Floats
 
 
 @dataclass(frozen=True, slots=True)

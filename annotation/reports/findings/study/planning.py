@@ -15,10 +15,9 @@ from scoring.statistics.agreement.agreement import earned_credit
 from scoring.statistics.agreement.constant_choice import NAMES, ConstantChoice, constant_choice
 from scoring.statistics.inference.clusters import LEAST_CLUSTERS, clustering
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.inference.score_interval import mean_credit
 from scoring.statistics.studies.power import PairedTest, needed_for_difference
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 TARGET = 0.8
 IN_MANIFEST, ASSUMED = "fixed in the manifest", "assumed"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from annotation.reports.data.study_data import SealedData, UnsealedData
 from annotation.reports.findings.analysed import Analysed
-from annotation.studies.evidence import credits_and_sizes, decision, largest_cluster, rivals, turns
+from annotation.studies.evidence import credits_and_sizes, decision, largest_cluster, rivals
 from annotation.voting.rules import is_decided
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.studies.sequential import Decision, complete_prefix, confidence_sequence, threshold
@@ -44,7 +44,7 @@ def compute(analysed: Analysed) -> Sequential | None:
     a vote that was withdrawn since then does not undo the decision.
     """
     data, outcome = analysed.data, analysed.outcome
-    manifest, order = data.manifest, turns(data.manifest)
+    manifest, order = data.manifest, data.manifest.turns()
     if order is None or is_about_another_metric(data):
         return None
     turn = np.array(order, dtype=np.int64)[data.comparisons.position]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PlainSerializer
 
-from annotation.models import Annotator, Study
+from annotation.models import Annotator, Study, StudyEvent
 from annotation.reports.data.study_data import (
     EventRow,
     LeakRow,
@@ -20,7 +20,6 @@ from annotation.reports.data.study_data import (
 )
 from annotation.reports.findings.study.quality import Quality
 from annotation.studies.documents import document, public
-from annotation.studies.lifecycle.endpoint_facts import NOT_REPRODUCIBLE
 from annotation.studies.manifest import Manifest
 from annotation.studies.nearest_names import first_names
 from jobs.wording import counted
@@ -238,7 +237,7 @@ def _not_reproducible(data: SealedData) -> str:
     A dropped seed makes the study generate again, so the last event counts.
     """
     generated = [event.detail for event in data.events if event.verb == "generated"]
-    return str(generated[-1].get(NOT_REPRODUCIBLE, "")) if generated else ""
+    return str(generated[-1].get(StudyEvent.NOT_REPRODUCIBLE, "")) if generated else ""
 
 
 def counts(data: SealedData) -> Counts:

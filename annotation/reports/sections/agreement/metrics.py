@@ -1,16 +1,18 @@
 """Several metrics on the same votes. Pure."""
 
-from annotation.reports.findings.agreement.metrics import Metrics
+from annotation.reports.findings.agreement.metrics import MetricAgreement, MetricNoise, Metrics
+from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import DESCRIPTIVE, UNDEFINED, Section, Table, cells, without_resampling
 from annotation.reports.printing.fewer_images import by_images_table
 from annotation.reports.printing.numbers import coefficient, metric_name, percent, points, probability, seconds
 from annotation.reports.printing.phrases import FIXED_ORDER
-from annotation.reports.sections.agreement import metric_noise
+from annotation.reports.printing.sentences import listed
 from jobs.wording import counted
 from scoring.statistics.agreement.metric_pairs import MetricPair
 
 MOST_NAMED = 20  # comparisons that divide the metrics
+_MOST_METRICS = 5  # that one sentence names
 
 
 def section(metrics: Metrics, facts: Facts) -> Section:
@@ -35,7 +37,7 @@ def section(metrics: Metrics, facts: Facts) -> Section:
         _agreements(metrics),
         *_lab(metrics, facts.study),
         _pairs(metrics),
-        *metric_noise.tables(metrics.noise),
+        *_noise_tables(metrics.noise),
         *_by_images(metrics, facts.study),
     )
     return Section("metrics", title, (text, *_divided(metrics)), tables=tables)
@@ -134,3 +136,60 @@ def _equivalence(pair: MetricPair) -> str:
     if pair.is_equivalent is None:
         return "undefined: no interval"
     return "shown" if pair.is_equivalent else "not shown"
+
+
+# --- how much a metric depends on which images there are ----------------------------------------
+def _noise_tables(rows: tuple[MetricNoise, ...]) -> tuple[Table, ...]:
+    """Print how fresh seeds would change each metric's winners, and fewer images its agreement."""
+    if not rows:
+        return ()
+    fresh = tuple((metric_name(row.metric), str(row.comparisons), str(row.images), *_chances(row)) for row in rows)
+    head = ("Metric", "Comparisons", "Images", "Winners changed, expected", "Doubtful")
+    caption = (
+        "A fresh draw of seeds, the same for both models and all prompts: the winners that it would change, and the "
+        "comparisons in which it changes them with a chance above 5 % (jackknife over seeds, shrunk over comparisons)"
+    )
+    return (Table(caption, head, fresh, (1, 2, 3, 4)), *(_with_fewer(row) for row in rows))
+
+
+def _chances(row: MetricNoise) -> tuple[str, str]:
+    if row.noise.other_winners is None or row.noise.doubtful is None:
+        return f"{UNDEFINED}: {row.noise.reason}", UNDEFINED
+    return percent(row.noise.other_winners), str(row.noise.doubtful)
+
+
+def _with_fewer(row: MetricNoise) -> Table:
+    caption = (
+        f"{metric_name(row.metric)}, had there been fewer images: {counted(row.compared, 'comparison')}, means over "
+        f"{counted(row.subsets, 'subset')} without replacement; ± is how far a margin strays from that of all images"
+    )
+    rows = tuple(
+        (str(one.images), percent(one.agreement), percent(one.same_winner), f"± {one.margin_error:.3g}")
+        for one in row.fewer
+    )
+    return Table(caption, ("Images a set", "Agreement", "Winner as with all", "Margin"), rows, (0, 1, 2, 3))
+
+
+# --- in sentences -------------------------------------------------------------------------------
+def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
+    """Return the agreement of each metric, the best first, and how many pairs of them are shown to differ."""
+    found = results.metrics
+    known = [row for row in found.metrics if row.on_common.value is not None]
+    if not known:
+        return ("No comparison is scored by every metric.",)
+    best = sorted(known, key=lambda row: -(row.on_common.value or 0.0))
+    said = (
+        f"All metrics scored {counted(found.common_comparisons, 'comparison')}. There the agreement with the votes is "
+    )
+    said += f"{listed([_named(row) for row in best], most=_MOST_METRICS)}."
+    return (f"{said} {_pairs_in_words(found, report.study.level)}",)
+
+
+def _named(row: MetricAgreement) -> str:
+    return f"{percent(row.on_common.value or 0.0)} for {metric_name(row.metric)}"
+
+
+def _pairs_in_words(found: Metrics, level: float) -> str:
+    shown = sum(pair.adjusted is not None and pair.adjusted < 1 - level for pair in found.pairs)
+    are = "is" if shown == 1 else "are"
+    return f"After Holm's correction, {shown} of {counted(len(found.pairs), 'pair')} of metrics {are} shown to differ."

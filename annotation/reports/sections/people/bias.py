@@ -11,8 +11,10 @@ from annotation.reports.printing.blocks import (
     share_row,
     significance_row,
 )
+from annotation.reports.printing.drawn_numbers import timed_annotators
 from annotation.reports.printing.numbers import percent, seconds
-from annotation.reports.printing.phrases import capitalised, side_mattered
+from annotation.reports.printing.phrases import capitalised
+from annotation.reports.printing.sentences import side_mattered
 from jobs.wording import counted
 
 
@@ -65,12 +67,6 @@ def _annotators(bias: Bias, facts: Facts) -> tuple[Table, ...]:
         "one side with its chance for an honest annotator"
     )
     return (Table(caption, head, tuple(rows), (1, 2, 3, 4, 5), is_long=True),) if rows else ()
-
-
-def timed_annotators(bias: Bias, facts: Facts) -> list[tuple[float, float, int]]:
-    """Median response time in seconds, agreement with the others, and votes of each annotator who has all three."""
-    times = {row.pseudonym: row.median_response_seconds for row in facts.quality.annotators}
-    return [(time, row.agreement, row.votes) for row in bias.annotators if (time := times[row.annotator]) is not None]
 
 
 def _figures(bias: Bias, facts: Facts) -> tuple[Figure, ...]:

@@ -15,11 +15,13 @@ from annotation.reports.printing.blocks import (
     share_row,
     why_no_others,
 )
-from annotation.reports.printing.numbers import percent
-from annotation.reports.printing.phrases import first_votes_note
+from annotation.reports.printing.numbers import metric_name, percent
+from annotation.reports.printing.phrases import first_votes_note, margin_in_points, person_verdict
 from scoring.statistics.people.alternative_annotator import Outcome
 from scoring.statistics.people.leave_one_out import Compared, Weighted
+from scoring.statistics.people.non_inferiority import NonInferiority
 from scoring.statistics.people.one_more_person import OneMorePerson
+from scoring.statistics.people.single_votes import SingleVotes
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 _OF_SEVERAL = {"always A": "The best fixed order", "always B": "That order reversed"}
@@ -137,3 +139,40 @@ def _contestant(row: Outcome, names: Mapping[str, str]) -> tuple[str, ...]:
 def _one_more_person(person: OneMorePerson) -> tuple[str, ...]:
     shares = (cells(share, percent)[0] for share in (person.winning_rate, person.advantage))
     return "One more person (drawn)", f"{person.tolerance:g}", str(person.winning_rate.n), *shares
+
+
+def single_votes_section(found: SingleVotes, facts: Facts) -> Section:
+    """One vote against the metric, and against another vote."""
+    rows = (
+        share_row("A new annotator agrees with the metric", found.metric),
+        share_row("A new annotator agrees with another annotator", found.people),
+        points_row("Metric minus annotator", found.difference),
+    )
+    text = (
+        "What to expect of one more annotator on one more prompt: the votes one by one, without a majority, so that "
+        "the numbers do not depend on how many votes a comparison has. Each comparison has the same weight; a tie on "
+        "one side only counts one half. The intervals speak about other prompts and other annotators, like those of "
+        "this study."
+    )
+    texts = (text, *first_votes_note(facts.manifest))
+    return Section("single-votes", "A new annotator on a new prompt", texts, rows)
+
+
+def non_inferiority_section(found: NonInferiority, facts: Facts) -> Section:
+    """The verdict, and the difference that it rests on."""
+    rows = (
+        Row(
+            "Verdict",
+            found.verdict,
+            n=found.difference.n,
+            remark=person_verdict(found, metric_name(facts.study.metric)),
+        ),
+        points_row("Metric minus annotator", found.difference),
+    )
+    text = (
+        "Whether a new annotator on a new prompt agrees with the metric as often as with another annotator, but for a "
+        f"margin of {margin_in_points(found.margin)}, which the study file fixed. Each end of the interval is a "
+        f"one-sided bound at {50 * (1 + found.difference.level):g} %: shown if the lower end is above minus the "
+        "margin, shown worse if the upper end is below it, else undecided."
+    )
+    return Section("non-inferiority", "The metric in the place of a person", (text,), rows, is_part=True)

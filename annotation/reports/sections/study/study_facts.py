@@ -5,7 +5,7 @@ from datetime import datetime
 from annotation.reports.findings.people.reliability import EarlyStopping
 from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import Row, Section, Table
-from annotation.reports.printing.leaks import leaks_table
+from annotation.reports.printing.doubts import leaks_table
 from annotation.reports.printing.numbers import count, directed_metric, minute
 from annotation.reports.printing.phrases import FIXED_ORDER
 from annotation.studies.manifest import Manifest

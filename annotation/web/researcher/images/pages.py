@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import Study, StudyFileJob
 from annotation.reports.report_jobs.images_file import NAME, current_images, request_images
-from annotation.reports.report_jobs.report_jobs import retry
+from annotation.reports.report_jobs.watched_jobs import retry
 from annotation.studies.audit import record
 from annotation.studies.comparisons import comparisons_of
 from annotation.studies.current import current_manifest
@@ -21,7 +21,7 @@ from annotation.studies.lifecycle.actions import ACTIONS
 from annotation.studies.lifecycle.pipeline_jobs import failed_seeds
 from annotation.studies.lifecycle.transitions import drop_seed, may_drop_seeds
 from annotation.studies.sealing import is_sealed
-from annotation.studies.warnings.image_flags import flags_of
+from annotation.studies.warnings.image_warnings import flags_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.images.sheets import (
     ADDRESSES,

@@ -8,8 +8,8 @@ from django.db.models import Case, Max, Min, Q, Value, When
 from django.urls import reverse
 
 from annotation.models import Study
-from annotation.reports.report_jobs.images_file import shuffled
-from annotation.studies.warnings.image_flags import FLAGS, Flags
+from annotation.studies.sealing import shuffled
+from annotation.studies.warnings.image_warnings import FLAGS, Flags
 from annotation.web.access.tokens import TokenCipher
 from generation.models import GeneratedImage, ImageSet
 

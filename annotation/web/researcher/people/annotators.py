@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.models import Annotator, Answer, Study
 from annotation.reports.data.pseudonyms import names_for_staff, pseudonyms
-from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects
+from annotation.reports.report_jobs.retention import erase_annotator, erasure_effects
 from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.people.annotator_rows import annotator_rows, with_counts

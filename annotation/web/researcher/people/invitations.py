@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import segno
+from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -20,14 +20,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.models import Annotator, Study
 from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
-from annotation.studies.invitations import invite_all
+from annotation.studies.invitations import LABEL_LENGTH, MOST_AT_ONCE, invite_all, invited
+from annotation.studies.mail.addresses import recipients_in
+from annotation.studies.mail.inviting import mail_invitations, remind
 from annotation.studies.manifest import Manifest
 from annotation.studies.planning.costs import SECONDS_PER_VOTE, median_response
 from annotation.voting.annotators import free_leases_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.annotator.next_page import page_language
-from annotation.web.researcher.people.forms import InvitationForm, ReturnedForm
-from annotation.web.researcher.people.mail_forms import mails_context
+from annotation.web.researcher.people.mail_forms import MailForm, ReminderForm, mails_context
 from generation.tables.formulas import marked
 from jobs.refusals import Refused
 from jobs.wording import counted
@@ -42,6 +43,49 @@ CODES = {
     "withdrawn_code": "Withdrew: no votes are left",
     "study_full_code": "Came when nothing was left to vote on",
 }
+
+
+class InvitationForm(forms.Form):
+    """The number of personal links to create, or a label for each."""
+
+    count = forms.IntegerField(
+        label="Number of links", required=False, min_value=1, max_value=MOST_AT_ONCE, help_text="Labelled by number."
+    )
+    labels = forms.CharField(
+        label="Or one label for each link",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One label per line. A label is a name for you: annotators never see it.",
+    )
+
+    def clean_labels(self) -> list[str]:
+        """Return the labels without blank lines."""
+        labels = [line.strip() for line in self.cleaned_data["labels"].splitlines() if line.strip()]
+        if len(labels) > MOST_AT_ONCE:
+            raise forms.ValidationError(f"At most {MOST_AT_ONCE} links can be created at once.")
+        if any(len(label) > LABEL_LENGTH for label in labels):
+            raise forms.ValidationError(f"A label can have at most {LABEL_LENGTH} letters.")
+        return labels
+
+    def clean(self) -> None:
+        """Refuse a form with neither a number nor labels."""
+        super().clean()
+        if not self.errors and not (self.cleaned_data["count"] or self.cleaned_data["labels"]):
+            self.add_error("count", "Enter a number of links, or a label for each.")
+
+
+class ReturnedForm(forms.Form):
+    """The ids of annotators who returned the study on the platform, or timed out there."""
+
+    ids = forms.CharField(
+        label="Ids of annotators who returned the study or timed out",
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One per line, as the platform lists them. What they hold is released; their votes stay.",
+    )
+
+    def clean_ids(self) -> list[str]:
+        """Return each id once."""
+        return list(dict.fromkeys(self.cleaned_data["ids"].split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +137,6 @@ def invitations_context(request: HttpRequest, study: Study, form: InvitationForm
         "returned_form": ReturnedForm() if manifest.platform.id_parameter else None,
         **mails_context(study),
     }
-
-
-def invited(study: Study) -> QuerySet[Annotator]:
-    """Return the people whose personal link can be sent.
-
-    Not those who withdrew, because theirs ends at a farewell, and nobody once personal data is erased.
-    """
-    if study.erased_at:
-        return study.annotators.none()
-    return study.annotators.filter(kind=Annotator.Kind.PERSONAL).exclude(state=Annotator.State.WITHDRAWN)
 
 
 def ready_message(manifest: Manifest, link: str, seconds: float) -> str:
@@ -186,10 +220,43 @@ def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(f"{reverse('make-invitations', args=[slug])}#prolific")
 
 
+# --- invitations and reminders by e-mail --------------------------------------------------------
+@require_POST
+@researcher_page
+def mail(request: HttpRequest, slug: str) -> HttpResponse:
+    """Write invitations to the pasted addresses, or reminders; the worker sends them."""
+    study = get_object_or_404(Study, slug=slug)
+    site = request.build_absolute_uri("/").rstrip("/")
+    is_reminder = "remind" in request.POST
+    form: MailForm | ReminderForm = ReminderForm(request.POST) if is_reminder else MailForm(request.POST)
+    if form.is_valid():
+        try:
+            count = _written(study, form, site, cast(User, request.user))
+        except Refused as refusal:
+            field, is_named, sentence = str(refusal).partition(": ")
+            form.add_error(field if is_named and field in form.fields else None, sentence if is_named else str(refusal))
+        else:
+            kind = "reminder" if is_reminder else "invitation"
+            messages.success(request, f"{counted(count, kind)} written: a worker sends them within a minute or two.")
+            return redirect(f"{reverse('make-invitations', args=[slug])}#mail")
+    refused: dict[str, Any] = {"reminder": form} if is_reminder else {"form": form}
+    context = invitations_context(request, study, InvitationForm()) | mails_context(study, **refused)
+    return render(request, "web/researcher/invitations.html", context, status=400)
+
+
+def _written(study: Study, form: forms.Form, site: str, actor: User) -> int:
+    text = {"subject": form.cleaned_data["subject"], "text": form.cleaned_data["message"]}
+    common: dict[str, Any] = {"study": study, "site": site, "now": timezone.now(), "actor": actor, **text}
+    if isinstance(form, ReminderForm):
+        return remind(**common)
+    return mail_invitations(people=recipients_in(form.cleaned_data["addresses"]), **common)
+
+
 urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/invitations/", invitations, name="make-invitations"),
     path("studies/<slug:slug>/invitations.csv", invitations_file, name="invitations-file"),
     path("studies/<slug:slug>/invitations/qr.svg", qr, name="open-link-qr"),
     path("studies/<slug:slug>/invitations/<int:annotator_id>/qr.svg", qr, name="invitation-qr"),
     path("studies/<slug:slug>/returned/", free_returned, name="free-returned"),
+    path("studies/<slug:slug>/invitations/mail/", mail, name="mail-invitations"),
 ]

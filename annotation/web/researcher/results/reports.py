@@ -1,11 +1,8 @@
 """The report on the web, for researchers: the page, its figures as files, and a download in each format."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import IO, Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.auth.models import User
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -21,14 +18,14 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import examples, page_context, points
 from annotation.reports.formats.pdf import found_browser
 from annotation.reports.printing.blocks import Figure
-from annotation.reports.progress import silent
 from annotation.reports.report_jobs.downloads import DOWNLOADS, PDF, Download, current_file, request_file
-from annotation.reports.report_jobs.report_cache import CachedReport, stored_figure
-from annotation.reports.report_jobs.report_jobs import finished_report, request_report, retry
+from annotation.reports.report_jobs.report_cache import CachedReport, finished_report, stored_figure
+from annotation.reports.report_jobs.report_jobs import request_report
+from annotation.reports.report_jobs.watched_jobs import retry
 from annotation.reports.sections.contents import figures_of
-from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.web.access.guard import researcher_page
+from annotation.web.report_files import report_file, written
 from annotation.web.researcher.results.comparison_view import thumbnails
 from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
 from jobs.refusals import Refused
@@ -142,22 +139,6 @@ def report_download(request: HttpRequest, slug: str, report_format: str) -> Http
         if path
         else _wait(request, job, job.report_job.study, report_format)
     )
-
-
-def written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
-    """Write the file and return it open. Its folder is deleted at once; the bytes stay until the file is closed."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "report"
-        chosen.write(get_object_or_404(Study, slug=slug), report, path, silent)
-        return path.open("rb")
-
-
-def report_file(request: HttpRequest, chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
-    """Return the open file as a download with the study's slug in its name, and note it in the audit."""
-    study = get_object_or_404(Study, slug=slug)
-    record("report downloaded", study=study, actor=cast(User, request.user), file=chosen.label)
-    name = f"{slug}-{chosen.suffix}" if "." in chosen.suffix else f"{slug}-report.{chosen.suffix}"
-    return FileResponse(file, as_attachment=True, filename=name, content_type=chosen.content_type)
 
 
 def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "") -> HttpResponse:

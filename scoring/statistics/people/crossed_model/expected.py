@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from scoring.statistics.agreement.agreement import METRIC_TIE
-from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.votes.counts import Floats
 
 _NODES, _FEW_NODES = 21, 7  # of Gauss-Hermite quadrature: one dimension, and each of three
 MOST_MARGINS, _FEW_MARGINS = 400, 50  # more margins are represented by evenly spaced ones of their order

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.crossed_model.design import Design
 from scoring.statistics.people.crossed_model.laplace import Laplace
+from scoring.statistics.votes.counts import Floats
 
 MOST_SCALE, MOST_EFFECT = 10.0, 25.0  # on the logit scale; beyond them the chances are 0 and 1 to any precision
 _MOST_ERROR = 10.0
@@ -159,7 +159,7 @@ def _check_bounds(parameters: Floats, design: Design) -> None:
 
 
 def _rough_information(design: Design) -> Floats:
-    """Return the information of each parameter alone, roughly, which scales the first step."""
+    """Return a rough information of each parameter, as if it were the only one. It sets the size of the first step."""
     votes = len(design.category)
     fixed = (design.fixed**2).sum(axis=0) / 4
     groups = [design.comparison_count, design.cluster_count, *[design.annotator_count] * design.varying.shape[1]]

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.statistics.inference.intervals import Floats
-from scoring.statistics.people.crossed_model.design import Design
-from scoring.statistics.people.crossed_model.elimination import Curvature, Effects
+from scoring.statistics.people.crossed_model.design import Curvature, Design, Effects
 from scoring.statistics.people.crossed_model.ordered_logit import OrderedLogit, ordered_logit
+from scoring.statistics.votes.counts import Floats
 
 _CONVERGED, _MOST_STEPS, _MOST_HALVINGS = 1e-10, 100, 40
 _SLOW = 0.1  # of the gain of the step before: a step that gains more has an old curvature

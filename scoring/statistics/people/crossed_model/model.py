@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from scoring.statistics.inference.estimate import Estimate
-from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.crossed_model import expected
-from scoring.statistics.people.crossed_model.drawing import drawn
 from scoring.statistics.people.crossed_model.expected import Parameters
 from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, fit, profile_limits
-from scoring.statistics.people.crossed_model.many_votes import with_fixed_effects_of_all
+from scoring.statistics.people.crossed_model.many_votes import drawn, with_fixed_effects_of_all
 from scoring.statistics.people.crossed_model.problem import (
     CLUSTERS,
     EFFECTS,
@@ -32,6 +31,7 @@ from scoring.statistics.people.crossed_model.problem import (
     pose,
 )
 from scoring.statistics.people.two_way_jackknife import too_few
+from scoring.statistics.votes.counts import Floats
 from scoring.statistics.votes.votes import Votes
 
 CHANCE = float(np.pi**2 / 3)  # the variance of the logistic distribution

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit
 
-from scoring.statistics.inference.intervals import Floats
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

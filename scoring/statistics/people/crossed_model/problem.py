@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jobs.wording import counted
-from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.people.crossed_model.design import Design
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers, cluster_numbers
 from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 MARGIN, SIDE = "margin", "side"  # fixed effects

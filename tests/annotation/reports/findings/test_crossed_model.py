@@ -7,7 +7,7 @@ import pytest
 
 from annotation.reports.findings.analysed import analyse
 from annotation.reports.findings.people import crossed_model
-from annotation.reports.findings.people.single_votes import compute as single_votes
+from annotation.reports.findings.people.people import of_single_votes
 from annotation.reports.formats.plain_text import to_text
 from benchmarks.simulated_study import simulated_study
 from scoring.statistics.people.single_votes import SingleVotes
@@ -80,7 +80,7 @@ def test_each_vote_has_its_own_side() -> None:
 
 def test_a_model_that_the_counted_agreement_contradicts_is_warned_of() -> None:
     analysed = analyse(simulated_study(comparisons=60, votes=4, annotators=8))
-    single = single_votes(analysed)
+    single = of_single_votes(analysed)
     assert crossed_model.compute(analysed, single).warnings == ()
     apart = replace(single.metric, value=0.2, low=0.15, high=0.25)
     (warning,) = crossed_model.compute(analysed, replace(single, metric=apart)).warnings

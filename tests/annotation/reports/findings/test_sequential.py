@@ -12,7 +12,6 @@ from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
-from annotation.studies.evidence import turns
 from tests.annotation.reports.voted_studies import Plan, make_study, report_of, results_of
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +34,7 @@ def found_in(plan: Plan) -> Sequential:
 def complete(plan: Plan) -> Plan:
     """The plan with its votes on the comparisons that were drawn first."""
     study = make_study(replace(plan, slug="drawn"))
-    drawn = turns(current_manifest(study))
+    drawn = current_manifest(study).turns()
     assert drawn is not None
     votes = ["" if drawn[number] >= 48 else ["AAA", "BBB"][number % 2] for number in range(60)]
     return replace(plan, votes=votes)
@@ -124,7 +123,7 @@ def exclude(study: Study, position: int, count: int) -> None:
 def test_an_excluded_vote_keeps_its_comparison_complete_and_is_no_evidence() -> None:
     plan = complete(PLAN)
     before, study = found_in(replace(plan, slug="before")), make_study(plan)
-    order = turns(current_manifest(study))
+    order = current_manifest(study).turns()
     assert order is not None
     first, second = order.index(0), order.index(1)
     exclude(study, first, 1)
@@ -142,7 +141,7 @@ def test_a_withdrawal_before_the_decision_leaves_clusters_incomplete_and_nothing
     study = make_study(complete(PLAN))
     withdrawn = Annotator.objects.filter(study=study).first()
     assert withdrawn is not None
-    order = turns(current_manifest(study))
+    order = current_manifest(study).turns()
     assert order is not None
     withdrawn.assignments.exclude(comparison__position__in=[order.index(0), order.index(1)]).delete()
     found = results_of(study).sequential

@@ -14,8 +14,8 @@ from django.core.management import CommandError, call_command
 
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
-from annotation.reports.formats import markdown
 from annotation.reports.formats.latex_escape import escape
+from annotation.reports.formats.verdict import escape_markdown
 from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from scoring.models import SetScore
@@ -39,7 +39,7 @@ def test_every_format_carries_the_notices_and_the_claim(report_format: str) -> N
     text = render(report, report_format)
     assert "Simulated votes: 30 of 30 votes were made by a program, not by a person." in text
     whole = " ".join(text.replace("\u00a0%", " %").split())
-    escaped = {"latex": escape, "md": markdown.escape}.get(report_format, str)
+    escaped = {"latex": escape, "md": escape_markdown}.get(report_format, str)
     assert report.verdict
     for line in report.verdict:
         assert escaped(line.sentence) in whole

@@ -13,10 +13,9 @@ from django.core.management import call_command
 
 from annotation.models import Study
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.formats import paper
+from annotation.reports.formats import latex
 from annotation.reports.formats.latex_escape import escape
-from annotation.reports.formats.paper import bibliography
-from annotation.reports.printing.references import entries
+from annotation.reports.printing.references import bibliography, entries
 from annotation.reports.progress import silent
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import DOWNLOADS, render
@@ -134,7 +133,7 @@ def test_the_download_has_every_file_that_the_document_includes(tmp_path: Path) 
 
 
 def test_the_command_writes_the_same_files_into_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "drawn", lambda _report, _results, name, suffix: f"{name} as {suffix}".encode())
+    monkeypatch.setattr(latex, "drawn", lambda _report, _results, name, suffix: f"{name} as {suffix}".encode())
     study, said = make_study(crossed([[4, 1], [1, 4]])), StringIO()
     call_command("report", study.slug, format="latex-figures", out=tmp_path, stdout=said)
     report = report_of(study)
@@ -198,6 +197,6 @@ def test_it_compiles(tmp_path: Path, plan: Plan, *, are_figures_there: bool) -> 
 @pytest.mark.slow
 def test_the_report_of_several_models_compiles(tmp_path: Path) -> None:
     report = build_report(simulated_data(Simulated()))
-    paper.write_latex(report, tmp_path)
+    latex.write_latex(report, tmp_path)
     assert faults(log := compiled(tmp_path)) == []
     assert all(f"figures/{figure.name}.pdf" in "".join(log.split()) for figure in figures_of(report))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from annotation.models import Study
 from annotation.reports.formats.document import as_document
-from annotation.reports.formats.paper import bibliography
+from annotation.reports.printing.references import bibliography
 from annotation.reports.sections.contents import figures_of
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 from annotation.models import Annotator, ReportFileJob, Study
 from annotation.reports.bundle.replay import replay
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.formats import paper
+from annotation.reports.formats import latex, paper
 from annotation.reports.progress import silent
 from annotation.reports.report_jobs import downloads, report_cache
 from annotation.reports.report_jobs.downloads import DOWNLOADS, LIFETIME, current_file, delete_old_files, request_file
-from annotation.reports.report_jobs.erasure import delete_stored_reports
-from annotation.reports.report_jobs.report_cache import files_folder
-from annotation.reports.report_jobs.report_jobs import finished_report, request_report
+from annotation.reports.report_jobs.report_cache import files_folder, finished_report
+from annotation.reports.report_jobs.report_jobs import request_report
+from annotation.reports.report_jobs.retention import delete_stored_reports
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report_file as task
 from annotation.tasks import tick
@@ -196,7 +196,8 @@ def test_a_pdf_is_printed_on_the_paper_that_was_asked_for(study: Study, research
 
 
 def test_equal_reports_give_equal_zip_files(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "drawn", lambda *_what: b"drawn")
+    for module in (latex, paper):
+        monkeypatch.setattr(module, "drawn", lambda *_what: b"drawn")
     report = finished_report(request_report(study))
     assert report is not None
     for name in ("figures", "latex-figures"):

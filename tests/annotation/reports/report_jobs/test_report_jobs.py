@@ -16,9 +16,9 @@ from annotation.reports.data.study_data import SealedData
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.report import build_report
-from annotation.reports.report_jobs import report_cache, report_jobs
-from annotation.reports.report_jobs.report_cache import cached_report, fingerprint
-from annotation.reports.report_jobs.report_jobs import finished_report, request_report
+from annotation.reports.report_jobs import report_cache, report_jobs, watched_jobs
+from annotation.reports.report_jobs.report_cache import cached_report, fingerprint, finished_report
+from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report as task
 from annotation.voting.slots import recount
@@ -38,6 +38,7 @@ def study() -> Study:
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_jobs, "enqueue", messages.enqueue)
+    monkeypatch.setattr(watched_jobs, "enqueue", messages.enqueue)
 
 
 @pytest.mark.usefixtures("no_worker")

@@ -8,9 +8,9 @@ from django.utils import timezone
 from annotation.models import Study, Vote
 from annotation.reports.findings.results import Results
 from annotation.reports.printing.doubts import reservations
-from annotation.reports.printing.phrases import side_mattered
+from annotation.reports.printing.sentences import side_mattered
 from annotation.reports.report_jobs.downloads import FORMATS, render
-from annotation.reports.sections.chapters.agreement import paragraphs
+from annotation.reports.sections.agreement.agreement import paragraphs
 from annotation.reports.sections.contents import claim_figure
 from annotation.reports.sections.verdict import SEALED, _when
 from scoring.statistics.agreement.credit_tests import mcnemar_exact

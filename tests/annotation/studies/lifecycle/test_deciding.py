@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotation.models import Annotator, Comparison, Import, Study, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import document, sha256
-from annotation.studies.evidence import largest_cluster, rivals, turns
+from annotation.studies.evidence import largest_cluster, rivals
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.deciding import decision_so_far
 from annotation.studies.lifecycle.periodic import maintain
@@ -42,17 +42,17 @@ def test_the_order_is_drawn_from_the_seed_and_stored() -> None:
     study = a_study()
     manifest = current_manifest(study)
     drawn = [comparison.turn or 0 for comparison in study.comparisons.order_by("position")]
-    assert drawn == turns(manifest)
+    assert drawn == manifest.turns()
     assert sorted(drawn) == list(range(12))
     assert drawn != sorted(drawn)
     other = make_manifest(comparisons=12, annotation={"stop_when_decided": "metric"}, analysis={"seed": 8})
-    assert turns(other) != drawn
+    assert other.turns() != drawn
 
 
 def test_comparisons_of_a_cluster_share_their_turn() -> None:
     prompts = [{"text": f"prompt {number}", "cluster": "cats" if number < 4 else ""} for number in range(1, 9)]
     manifest = make_manifest(comparisons=8, prompts=prompts, annotation={"stop_when_decided": "models"})
-    drawn = turns(manifest)
+    drawn = manifest.turns()
     assert drawn is not None
     assert len(set(drawn[:3])) == 1
     assert sorted(set(drawn)) == list(range(6))
@@ -61,7 +61,7 @@ def test_comparisons_of_a_cluster_share_their_turn() -> None:
 
 def test_other_studies_have_no_turns_and_keep_their_hash() -> None:
     manifest = make_manifest()
-    assert turns(manifest) is None
+    assert manifest.turns() is None
     assert make_study().comparisons.filter(turn__isnull=False).count() == 0
     assert "stop_when_decided" not in document(manifest)["annotation"]
     assert "constant_choice" not in document(manifest)["analysis"]

@@ -22,7 +22,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from annotation.models import AuditEntry, Contact, InvitationMail, Study
-from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects
+from annotation.reports.report_jobs.retention import erase_annotator, erasure_effects
 from annotation.studies.mail.addresses import Recipient, recipients_in, recipients_of
 from annotation.studies.mail.inviting import mail_invitations, remind, to_remind
 from annotation.studies.mail.sending import MOST_TRIES, send_invitations

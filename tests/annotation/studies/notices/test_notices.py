@@ -13,8 +13,8 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Comparison, Notice, NoticeReceipt, Study
+from annotation.studies.mail.sending import MOST_TRIES, PAUSE, send_notices
 from annotation.studies.notices import watching
-from annotation.studies.notices.mails import MOST_TRIES, PAUSE, send_notices
 from annotation.studies.notices.reading import choose, mark_read, notices_for, unread_count
 from annotation.studies.notices.watching import watch
 from jobs.refusals import Refused

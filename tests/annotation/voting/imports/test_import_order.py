@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 
-from annotation.voting.imports.order import in_order
+from annotation.voting.imports.imported_rows import in_order
 from annotation.voting.imports.vote_line import FileVote
 from tests.annotation.voting.open_studies import NOON
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Abs
 from django.test.utils import CaptureQueriesContext
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
-from annotation.voting.annotators import PEOPLE
+from annotation.models.annotator import PEOPLE
 from annotation.voting.assignment import unseen
 from annotation.voting.rules import Order
 from annotation.voting.storage import lease_statements, sql, vote_statements

@@ -23,7 +23,7 @@ from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.tokens import Scope, create_token
 from annotation.voting.annotators import invite
 from annotation.web.access.who_may import OPERATIONS, Who, scope
-from annotation.web.api.api import api
+from annotation.web.urls import api
 from generation.models import DiffusionModel
 from tests.annotation.reports.voted_studies import crossed
 from tests.annotation.reports.voted_studies import make_study as make_voted_study

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from annotation.web.docs.documents import DOCUMENTS, Document, document_of, pages_text
+from annotation.web.docs.pages import DOCUMENTS, Document, document_of, pages_text
 
 ROOT = Path(settings.BASE_DIR)
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from annotation.web.docs.documents import DOCUMENTS, Document
+from annotation.web.docs.pages import DOCUMENTS, Document
 from tests.factories import make_researcher
 
 pytestmark = pytest.mark.django_db

@@ -2,9 +2,8 @@
 
 import pytest
 
-from annotation.web.docs.documents import DOCUMENTS
 from annotation.web.docs.markup import Section
-from annotation.web.docs.search import LETTERS_SHOWN, Found, find
+from annotation.web.docs.pages import DOCUMENTS, LETTERS_SHOWN, Found, find
 
 
 def test_a_heading_comes_before_a_passage() -> None:

@@ -17,10 +17,11 @@ from django.urls import reverse
 from annotation.models import Study, StudyFileJob
 from annotation.reports.progress import silent
 from annotation.reports.report_jobs import images_file, report_jobs
-from annotation.reports.report_jobs.images_file import shuffled, write_images
+from annotation.reports.report_jobs.images_file import write_images
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.pipeline_jobs import ensure_images
+from annotation.studies.sealing import shuffled
 from annotation.studies.sharing import Role
 from annotation.studies.tokens import Scope, create_token
 from annotation.tasks import make_study_file

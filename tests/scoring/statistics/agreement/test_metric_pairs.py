@@ -5,7 +5,8 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from scoring.statistics.agreement.metric_pairs import compare_metrics, holm
+from scoring.statistics.agreement.metric_pairs import compare_metrics
+from scoring.statistics.inference.estimate import holm
 from scoring.statistics.inference.intervals import Resampling
 from tests.scoring.statistics.reading import bounds, p_value, value
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.statistics.agreement.agreement import Signs
-from scoring.statistics.inference.intervals import Floats
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Floats, Integers
 from scoring.statistics.votes.votes import Votes
 
 OVERLAP = 5

@@ -7,14 +7,15 @@ import pytest
 from scipy import stats
 
 from scoring.statistics.agreement.agreement import METRIC_TIE
-from scoring.statistics.inference.intervals import Floats, Resampling
-from scoring.statistics.people.crossed_model import drawing, expected
+from scoring.statistics.inference.intervals import Resampling
+from scoring.statistics.people.crossed_model import expected, many_votes
 from scoring.statistics.people.crossed_model.expected import Parameters
 from scoring.statistics.people.crossed_model.fitting import Fit, fit
 from scoring.statistics.people.crossed_model.laplace import Laplace
 from scoring.statistics.people.crossed_model.many_votes import with_fixed_effects_of_all
 from scoring.statistics.people.crossed_model.model import CrossedModel, crossed_model
 from scoring.statistics.people.crossed_model.problem import EFFECTS, pose
+from scoring.statistics.votes.counts import Floats
 from scoring.statistics.votes.votes import Votes
 from tests.scoring.statistics.reading import bounds, value
 
@@ -239,14 +240,14 @@ def test_effects_that_votes_cannot_tell_apart_are_named() -> None:
 def test_very_many_votes_are_drawn_with_a_seed(
     study: Study, model: CrossedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "MOST_VOTES", 400)
-    monkeypatch.setattr(drawing, "DRAWN_VOTES", 200)
+    monkeypatch.setattr(many_votes, "MOST_VOTES", 400)
+    monkeypatch.setattr(many_votes, "DRAWN_VOTES", 200)
     found = study.model()
     assert found == study.model()
     assert found.votes == 480
     (warning,) = found.warnings
     assert "variances come from 200 votes on 50 comparisons by 12 annotators, drawn with seed 1" in warning
-    monkeypatch.setattr(drawing, "DRAWN_ANNOTATORS", 8)
+    monkeypatch.setattr(many_votes, "DRAWN_ANNOTATORS", 8)
     assert "by 8 annotators" in study.model().warnings[0]
     whole, part = bounds(model.slope), bounds(found.slope)
     assert part[1] - part[0] < 1.3 * (whole[1] - whole[0])  # 480 votes, not 200

@@ -3,8 +3,7 @@ import pytest
 from scipy import stats
 
 from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
-from scoring.statistics.people.advantage import advantage
-from scoring.statistics.people.alternative_annotator import alternative_annotator_test, categories
+from scoring.statistics.people.alternative_annotator import advantage, alternative_annotator_test, categories
 from scoring.statistics.people.one_more_person import OneMorePerson, one_more_person
 from scoring.statistics.votes.votes import Votes
 from tests.scoring.statistics.people.simulated_people import OVERLAP, simulated_study

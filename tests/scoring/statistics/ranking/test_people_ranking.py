@@ -8,11 +8,11 @@ import statsmodels.api as sm
 from scipy.optimize import approx_fprime
 
 from benchmarks.ranking_coverage import DESIGNS, holds, simulated_votes, true_strengths
-from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.ranking.davidson import Layout, fit, log_likelihood
 from scoring.statistics.ranking.model_votes import ModelVotes, pairwise_table
 from scoring.statistics.ranking.people_ranking import PeopleRanking, people_ranking
 from scoring.statistics.ranking.two_way_scores import two_way_covariance
+from scoring.statistics.votes.counts import Floats
 from tests.scoring.statistics.reading import bounds, value
 
 STUDY = replace(DESIGNS[0], quality=(0.6, 0.2, -0.3, -0.5), prompts=12)

@@ -7,9 +7,10 @@ import pytest
 
 from scoring.metric_spec import score_of_matrix
 from scoring.set_metrics import cosine_similarities
-from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.scores.seed_noise import fresh_seeds, seed_noise
 from scoring.statistics.scores.set_noise import set_noise, with_fewer_images
+from scoring.statistics.votes.counts import Floats
 
 MEAN = partial(score_of_matrix, "mean_of_pairs")
 VENDI = partial(score_of_matrix, "vendi")
