@@ -31,6 +31,8 @@ from annotation.web.researcher.people import annotators, invitations, personal_d
 from annotation.web.researcher.preview import pages as preview
 from annotation.web.researcher.results import explorer, reports
 
+__all__ = ["api", "urlpatterns"]  # the API has its operations from here on
+
 # In the order of the OpenAPI document.
 for operations in (
     voting,

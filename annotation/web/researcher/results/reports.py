@@ -18,8 +18,8 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import examples, page_context, points
 from annotation.reports.formats.pdf import found_browser
 from annotation.reports.printing.blocks import Figure
-from annotation.reports.report_jobs.downloads import DOWNLOADS, PDF, Download, current_file, request_file
-from annotation.reports.report_jobs.report_cache import CachedReport, finished_report, stored_figure
+from annotation.reports.report_jobs.downloads import DOWNLOADS, PDF, current_file, request_file
+from annotation.reports.report_jobs.report_cache import CachedReport, Download, finished_report, stored_figure
 from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.report_jobs.watched_jobs import retry
 from annotation.reports.sections.contents import figures_of
