@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from annotation.models import Study, StudyFileJob
 from annotation.reports.progress import silent
-from annotation.reports.report_jobs import images_file, report_jobs
+from annotation.reports.report_jobs import images_file, watched_jobs
 from annotation.reports.report_jobs.images_file import write_images
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
@@ -35,7 +35,7 @@ NAMES = re.compile(f"{TIDY}|{UNTIDY}|{FIRST_SEED // 1000}|image_sets|winner")
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (report_jobs, images_file):
+    for module in (watched_jobs, images_file):
         monkeypatch.setattr(module, "enqueue", lambda _jobs: None)
 
 
