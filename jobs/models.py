@@ -52,6 +52,11 @@ class LeasedJob(models.Model):
         return self.task_name
 
     @property
+    def subject(self) -> str:
+        """The work in a sentence about its failure."""
+        return job_name(self.task_name, self.pk)
+
+    @property
     def log_fields(self) -> dict[str, Any]:
         """The fields of each log line that is written while the job runs."""
         return {"job": job_name(self.task_name, self.pk)}

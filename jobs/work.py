@@ -7,9 +7,11 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from celery import current_task
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import Q, QuerySet
 from structlog.contextvars import bound_contextvars
@@ -76,7 +78,7 @@ def _run(job: J, do: Do[J]) -> bool:
     """Run the job and record how it ended. Return whether this process cannot go on."""
     ends_process = False
     try:
-        with Lease(job, beat=claims.heartbeat, on_stuck=end_process) as lease:
+        with Lease(job, beat=claims.heartbeat, on_stuck=partial(_end_stuck, job)) as lease:
             do(job, lease)
     except LeaseLost:
         logger.warning("%s %s was taken over by another worker", job.task_name, job.pk)
@@ -118,6 +120,16 @@ def _set_back(job: LeasedJob, setback: SetBack) -> None:
         claims.set_back(job, error=str(setback), pause=setback.pause)
     else:
         claims.release(job, pause=setback.pause, error=str(setback))
+
+
+def _end_stuck(job: LeasedJob) -> None:
+    """End a process whose work hangs; before, let the job say what hung, and queue it again or fail it."""
+    sentence = f"{job.subject} made no step for {settings.JOB_STUCK_SECONDS} s, so its process was ended as hung."
+    try:
+        claims.set_back(job, error=sentence)
+    except DatabaseError:  # its lease ends by itself
+        logger.warning("the database does not answer: %s", sentence)
+    end_process()
 
 
 def end_process() -> None:

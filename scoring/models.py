@@ -160,6 +160,11 @@ class ScoringJob(LeasedJob):
         return source_of(self.encoder)
 
     @property
+    def subject(self) -> str:
+        """The metric, whose code may be one's own."""
+        return f"The metric {self.metric}"
+
+    @property
     def log_fields(self) -> dict[str, Any]:
         """Add the image set."""
         return super().log_fields | {"image_set": self.image_set_id}

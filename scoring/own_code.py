@@ -7,10 +7,11 @@ may run. No study file, form or request ever names a path.
 import hashlib
 import importlib.util
 import inspect
+import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,16 @@ def known_function(bare: str, *, group: str, table: str = "") -> OwnFunction | N
     """Return the function that this machine knows by a name; None if it knows none.
 
     group: of the entry points. table: of OWN_METRICS_FILE; without one the lines above its tables are read.
+    Raises Refused if the name is there twice, or its code cannot be loaded.
     """
-    listed = _listed(table)
+    listed, installed = _listed(table), {entry.value: entry for entry in entry_points(group=group, name=bare)}
+    places = [f"{settings.OWN_METRICS_FILE} lists {listed[bare]}"] if bare in listed else []
+    places += [f"a package installs {value}" for value in installed]
+    if len(places) > 1:
+        raise Refused(f"{group} knows {bare} twice: {places[0]}, and {places[1]}. Take one of them away, or rename it.")
     if bare in listed:
         return function_in_file(listed[bare])
-    for entry in entry_points(group=group, name=bare):
-        function = entry.load()
-        return _found(function, Path(inspect.getsourcefile(function) or ""))
-    return None
+    return _installed(bare, *installed.values()) if installed else None
 
 
 def known_names(*, group: str, table: str = "") -> list[str]:
@@ -65,6 +68,7 @@ def function_in_file(place: str) -> OwnFunction:
         if spec is None or spec.loader is None or not file.is_file():
             raise Refused(f"There is no Python file {file}.")
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses and pickle look for a module there
         spec.loader.exec_module(module)
     except Refused:
         raise
@@ -87,6 +91,15 @@ def in_words(error: BaseException) -> str:
     """Return the kind of an error and the first line of what it says, for one sentence."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     return f"{type(error).__name__}: {first}"
+
+
+def _installed(bare: str, entry: EntryPoint) -> OwnFunction:
+    """Load the function of an entry point. Its package's code runs here."""
+    try:
+        function = entry.load()
+        return _found(function, Path(inspect.getsourcefile(function) or ""))
+    except (Exception, SystemExit) as error:
+        raise Refused(f"{bare}, installed as {entry.value}, cannot be loaded: {in_words(error)}.") from error
 
 
 def _found(function: Any, file: Path) -> OwnFunction:
@@ -136,7 +149,9 @@ class OwnEncoder:
     def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Return float32 (n, d), one row for each image. Raises Refused, in one sentence, if the function fails."""
         try:
-            rows = np.asarray(self.function(list(images)), dtype=np.float32)
+            returned = self.function(list(images))
+            with np.errstate(over="ignore"):  # what is not finite is refused where it would be stored
+                rows = np.asarray(returned, dtype=np.float32)
         except (Exception, SystemExit) as error:  # the function may raise any error
             raise Refused(f"The encoder {self.identity} failed with {in_words(error)}.") from error
         if rows.ndim != 2 or len(rows) != len(images) or not rows.shape[1]:

@@ -164,7 +164,10 @@ def score_by(own: OwnMetric, image_set: ImageSet, spec: MetricSpec) -> SetScore:
     if own.takes == "images":
         given: Any = open_images(list(image_set.images.order_by("seed")))
     elif spec.encoder is None:
-        raise Refused(f"The metric {own.name} takes embeddings: say of which encoder, with --checkpoint.")
+        raise Refused(
+            f"The metric {own.name} takes embeddings: say of which encoder, with --checkpoint, or write needs = "
+            '"embeddings" in the study file.'
+        )
     else:
         given = _all_embeddings_of(image_set, spec.encoder)
     begun = time.perf_counter()
@@ -316,11 +319,21 @@ def refuse_other_weights(encoder: "ImageEncoder | Lpips") -> None:
 
 
 def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Image], encoder: "ImageEncoder") -> None:
-    """Store the embeddings of images whose pixels are at hand. Raises Refused for embeddings that are not finite."""
+    """Store the embeddings of images whose pixels are at hand.
+
+    Raises Refused for embeddings that are not finite, and for another number of dimensions than earlier ones had.
+    """
     vectors = encoder.embed(pictures)
+    what = "function" if encoder.spec.kind == OWN_ENCODER else "weights"
     if not np.isfinite(vectors).all():
         raise Refused(
-            f"{encoder.identity} gave embeddings that are not finite for {images[0].image_set}: check its weights."
+            f"{encoder.identity} gave embeddings that are not finite for {images[0].image_set}: check its {what}."
+        )
+    stored = ImageEmbedding.objects.filter(encoder=encoder.identity).order_by().values_list("dimension", flat=True)
+    if (earlier := stored[:1]) and earlier[0] != vectors.shape[1]:
+        raise Refused(
+            f"{encoder.identity} gave embeddings of {vectors.shape[1]} dimensions for {images[0].image_set}, and of "
+            f"{earlier[0]} for others: check its {what}."
         )
     rows = [
         ImageEmbedding(

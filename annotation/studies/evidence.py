@@ -1,6 +1,7 @@
 """The evidence of a study that stops when its claim is decided, and the decision; pure."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,15 +25,26 @@ def rivals(manifest: Manifest) -> tuple[str, ...]:
     return (manifest.analysis.constant_choice,) if manifest.analysis.constant_choice else ("A", "B")
 
 
-def decision(manifest: Manifest, *, people: Signs, metric: Signs, turn: ArrayLike, entered: ArrayLike) -> Decision:
-    """Decide the claim that the manifest names by the comparisons that entered.
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """n comparisons as the evidence sees them, each (n,).
 
-    people, metric: (n,) winners as signs; metric is not looked at if the claim is about the models. turn: (n,) see
-    `Manifest.turns`. entered: (n,) whether a comparison's cluster and all before it are complete.
+    people, metric: winners as signs; metric is not looked at if the claim is about the models. turn: see
+    `Manifest.turns`. entered: whether its cluster and all before it are complete. counts: whether it has votes that
+    count, and scores; a comparison without them is no evidence either way, and its cluster keeps its place.
     """
-    kept = np.asarray(entered, dtype=bool)
-    places = np.asarray(turn)[kept]
-    gains = [by_turn(places, gain[kept]) for gain in _gains(manifest, people, metric)]
+
+    people: Signs
+    metric: Signs
+    turn: NDArray[np.int64]
+    entered: NDArray[np.bool_]
+    counts: NDArray[np.bool_]
+
+
+def decision(manifest: Manifest, entries: Entries) -> Decision:
+    """Decide the claim that the manifest names by the comparisons that entered."""
+    kept, gains = entries.entered, _gains(manifest, entries.people, entries.metric)
+    gains = [by_turn(entries.turn[kept], np.where(entries.counts, gain, 0.0)[kept]) for gain in gains]
     return decide(gains, most=largest_cluster(manifest), level=manifest.analysis.level)
 
 

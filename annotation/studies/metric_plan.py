@@ -103,6 +103,8 @@ def _computed_faults(plan: MetricPlan, parts: Parts) -> Iterator[tuple[str, str]
     if functional and plan.needs == "similarities" and functional.of == "embeddings":
         yield "name", f'"{plan.name}" is computed from embeddings and not from similarities; choose another metric.'
     told = plan.higher_is_more_consistent
+    if functional is None and told is not None:
+        yield "higher_is_more_consistent", f'is said by the function of "{plan.name}" itself; leave it out.'
     if functional and told is not None and told != functional.higher_is_more_consistent:
         way = "higher" if functional.higher_is_more_consistent else "lower"
         yield (

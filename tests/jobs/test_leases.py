@@ -7,7 +7,7 @@ from django.db import DatabaseError, transaction
 from pytest_django.fixtures import Settings
 
 from generation.models import GenerationJob
-from jobs import claims
+from jobs import claims, work
 from jobs.leases import Cancelled, Lease, LeaseLost, hold
 from jobs.models import LeasedJob
 from tests.generation.planned_sets import only_job, planned
@@ -96,3 +96,20 @@ def test_work_that_makes_no_step_is_given_back(running: GenerationJob, settings:
         with pytest.raises(LeaseLost):
             lease.check()
     assert GenerationJob.objects.get(pk=running.pk).lease_expires_at == before
+
+
+def test_a_job_says_what_hung_before_its_process_ends(
+    running: GenerationJob, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.JOB_STUCK_SECONDS = 0.05
+    ended = threading.Event()
+    monkeypatch.setattr(work, "end_process", ended.set)
+
+    def hang(_job: GenerationJob, lease: Lease) -> None:
+        assert ended.wait(600)
+        lease.check()
+
+    work.run(running, hang)
+    job = GenerationJob.objects.get(pk=running.pk)
+    said = f"generation_job {running.pk} made no step for 0.05 s, so its process was ended as hung."
+    assert (job.state, job.error) == ("queued", f"{claims.TRIED}{said}")

@@ -1,6 +1,6 @@
 """Pool the agreement of several studies, each read from its replay bundle. Needs no database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +13,10 @@ from scipy.sparse.csgraph import connected_components
 from annotation.reports.bundle.replay import Replay, replay
 from annotation.reports.data.study_data import UnsealedData
 from annotation.reports.findings.analysed import analyse
-from annotation.reports.findings.study.study_facts import notices
+from annotation.reports.findings.study.sequential import decided_after, is_about_another_metric
+from annotation.reports.findings.study.study_facts import notices, study_facts
+from annotation.reports.printing.leaks import leaks_of_metric
+from annotation.reports.printing.sentences import sentence
 from jobs.refusals import Refused
 from jobs.wording import counted
 from scoring.statistics.agreement.agreement import Signs, TieTreatment, agreement, earned_credit
@@ -43,7 +46,10 @@ class PooledStudy:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Several studies together. endpoint: the treatment of ties, the same in all. notices: those of each study."""
+    """Several studies together. endpoint: the treatment of ties, the same in all.
+
+    notices: those of each study, and the reservations about its agreement.
+    """
 
     metric: str
     endpoint: str
@@ -96,7 +102,7 @@ def pool(
         endpoint=ties,
         studies=tuple(_study(one, ties, level, int(own) + 1) for one, own in zip(read, group, strict=True)),
         pooled=pooled_proportion([won for won, _ in sums], [size for _, size in sums], level=level),
-        notices=tuple(f"{one.name}: {notice}" for one in read for notice in notices(one.replayed.data)),
+        notices=tuple(f"{one.name}: {notice}" for one in read for notice in _notices(one.replayed.data)),
     )
 
 
@@ -109,6 +115,14 @@ def _read(path: Path) -> _Read:
     return _Read(
         path, replayed, prompts, analysed.people, analysed.metric, analysed.clusters, _scored_sets(replayed.data)
     )
+
+
+def _notices(data: UnsealedData) -> Iterator[str]:
+    yield from notices(data)
+    yield from map(sentence, leaks_of_metric(study_facts(data)))
+    is_of_metric = data.manifest.annotation.stop_when_decided == "metric" and not is_about_another_metric(data)
+    if is_of_metric and decided_after(data):
+        yield "The voting ended when the claim was decided: the agreement of such studies is too extreme on average."
 
 
 def _common(what: str, found: Sequence[tuple[Path, T]], way_out: str) -> T:

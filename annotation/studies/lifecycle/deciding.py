@@ -6,14 +6,14 @@ import numpy as np
 
 from annotation.models import Comparison, Study
 from annotation.studies.comparisons import set_ids
-from annotation.studies.evidence import decision
+from annotation.studies.evidence import Entries, decision
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import counted_votes
 from scoring.models import SetScore
 from scoring.statistics.agreement.agreement import Signs, metric_winners
 from scoring.statistics.studies.sequential import Decision, complete_prefix
 
-_COLUMNS = ("turn", "votes_a", "votes_b", "image_set_a", "image_set_b")
+_COLUMNS = ("turn", "votes_a", "votes_b", "votes_tie", "image_set_a", "image_set_b")
 
 
 def decision_so_far(study: Study, manifest: Manifest, now: datetime) -> Decision:
@@ -25,8 +25,9 @@ def decision_so_far(study: Study, manifest: Manifest, now: datetime) -> Decision
     rows = np.array(study.comparisons.order_by("position").values_list(*_COLUMNS), dtype=np.int64)
     turn, people = rows[:, 0], np.sign(rows[:, 1] - rows[:, 2]).astype(np.int8)
     entered = complete_prefix(turn, ~_is_unfinished(study, manifest, now))
-    metric = _metric(study, manifest, rows[:, 3:]) if manifest.annotation.stop_when_decided == "metric" else people
-    return decision(manifest, people=people, metric=metric, turn=turn, entered=entered)
+    metric = _metric(study, manifest, rows[:, 4:]) if manifest.annotation.stop_when_decided == "metric" else people
+    counts = rows[:, 1:4].any(axis=1)  # all votes of a comparison may be excluded
+    return decision(manifest, Entries(people, metric, turn=turn, entered=entered, counts=counts))
 
 
 def _is_unfinished(study: Study, manifest: Manifest, now: datetime) -> np.ndarray:

@@ -14,7 +14,7 @@ def pair_faults(parts: Parts) -> Iterator[Fault]:
     """Yield the faults of the number of models, of the pairs, and of settings that only fit two models."""
     models = parts.get("models", {})
     for key in [key for key in ("a", "b") if key not in models][: max(0, 2 - len(models))]:
-        yield Fault(("models", key), "is missing.")
+        yield Fault(("models", key), "is missing: a study compares two models or more, each in a table of its own.")
     if "pairs" in parts and len(models) > 1:
         plan: PairsPlan = parts["pairs"]
         yield from _listed(plan, list(models))

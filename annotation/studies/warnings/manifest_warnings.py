@@ -93,9 +93,10 @@ def _same_model_twice(manifest: Manifest) -> Iterator[str]:
 
 def _unlinked_models(manifest: Manifest) -> Iterator[str]:
     if apart := unlinked(tuple(manifest.models), manifest.compared_pairs):
+        first = next(iter(manifest.models))
         yield (
-            f"pairs.list links {', '.join(apart)} with {next(iter(manifest.models))} by no chain of pairs: nothing "
-            "compares them, so they get no common ranking."
+            f"pairs.list links {', '.join(apart)} with {first} by no chain of pairs: nothing compares them, so they "
+            f'get no common ranking; add a pair that links them, like ["{first}", "{apart[0]}"].'
         )
 
 

@@ -81,6 +81,27 @@ def installed(images: list[Any]) -> Any:
     return np.ones((len(images), 2))
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("returned", "sentence"),
+    [
+        ("[[float('nan')]] * len(images)", r"gave embeddings that are not finite for .*: check its function\."),
+        ("[[1e300]] * len(images)", r"gave embeddings that are not finite for .*: check its function\."),
+        ("[[1.0]]", r"returned an array \(1, 1\) for 2 images: return one row for each image\."),
+        ("'words'", "failed with ValueError: could not convert string to float"),
+        ("__import__('nothing_like_it')", "failed with ModuleNotFoundError: No module named 'nothing_like_it'"),
+        ("next(WIDTHS)", r"gave embeddings of 3 dimensions for .*, and of 2 for others: check its function\."),
+    ],
+)
+def test_embeddings_that_are_none_are_refused_in_one_sentence(tmp_path: Path, returned: str, sentence: str) -> None:
+    make_study(state="closed", slug="kites")
+    widths = "WIDTHS = iter([[[1.0] * width] * 2 for width in (2, 3)])"
+    (tmp_path / "mine.py").write_text(f"{widths}\n\n\ndef encode(images):\n    return {returned}\n")
+    with pytest.raises(CommandError, match=f"^The encoder own:encode {sentence}|^own:encode {sentence}") as refused:
+        typed("score_study", "kites", "--encoder-file", f"{tmp_path / 'mine.py'}:encode")
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

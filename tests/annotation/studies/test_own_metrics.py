@@ -50,7 +50,7 @@ def embedded() -> Study:
 @pytest.mark.django_db
 def test_the_documented_metric_appears_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = embedded()
-    source, _ = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    source, _ = (one for one in re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL) if "def " in one)
     typed_and_said = re.findall(r"\$ \.venv/bin/python manage\.py (.*)\n(.*)\n```", GUIDE.read_text())
     ((command, said),) = (one for one in typed_and_said if "--metric-file" in one[0])
     monkeypatch.chdir(tmp_path)
@@ -98,7 +98,14 @@ def test_a_file_that_holds_no_metric(tmp_path: Path, text: str, sentence: str) -
 
 @pytest.mark.parametrize(
     ("returned", "sentence"),
-    [("1 / 0", "failed with ZeroDivisionError: division by zero"), ("float('nan')", "returned nan, which is no score")],
+    [
+        ("1 / 0", "failed with ZeroDivisionError: division by zero"),
+        ("float('nan')", "returned nan, which is no score"),
+        ("-float('inf')", "returned -inf, which is no score"),
+        ("embeddings", "failed with TypeError: "),
+        ("None", "failed with TypeError: "),
+        ("__import__('nothing_like_it')", "failed with ModuleNotFoundError: No module named 'nothing_like_it'"),
+    ],
 )
 def test_an_error_of_the_function_is_one_sentence(tmp_path: Path, returned: str, sentence: str) -> None:
     text = f"def score(embeddings):\n    return {returned}\nscore.higher_is_more_consistent = True\n"
@@ -137,6 +144,45 @@ def test_a_worker_scores_by_the_metric_of_an_installed_package(monkeypatch: pyte
     assert jobs["own:height"].state == "failed"
     assert jobs["own:height"].error.startswith("This machine knows no metric own:height")
     assert MetricSource.objects.get().name == "own:width"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("nothing_like_it:score", "cannot be loaded: ModuleNotFoundError: No module named 'nothing_like_it'"),
+        (f"{__name__}:height", "cannot be loaded: AttributeError: "),
+        ("math:sqrt", "cannot be loaded: TypeError: "),
+    ],
+)
+def test_an_installed_metric_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch, value: str, sentence: str) -> None:
+    monkeypatch.setattr(own_code, "entry_points", lambda **_: [EntryPoint("mine", value, "semblance.metrics")])
+    with pytest.raises(Refused, match=f"^mine, installed as {value}, {sentence}"):
+        own_metric("own:mine")
+
+
+def test_a_name_that_two_places_have_is_refused(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions = ("width", "width", "breadth")
+    installed = [EntryPoint("width", f"{__name__}:{name}", "semblance.metrics") for name in functions]
+    monkeypatch.setattr(own_code, "entry_points", lambda **_: installed[:2])  # one of them, found on two paths
+    assert own_metric("own:width").function is width
+    settings.OWN_METRICS_FILE = written(tmp_path, 'width = "mine.py:width"', "list.toml")
+    with pytest.raises(Refused, match=r"knows width twice: .*list\.toml lists mine\.py:width, and a package installs"):
+        own_metric("own:width")
+    settings.OWN_METRICS_FILE = ""
+    monkeypatch.setattr(own_code, "entry_points", lambda **_: installed)
+    with pytest.raises(Refused, match=rf"knows width twice: a package installs {__name__}:width, and a package"):
+        own_metric("own:width")
+    settings.OWN_METRICS_FILE = written(tmp_path, 'width = "a.py:x"\nwidth = "b.py:x"\n', "list.toml")
+    with pytest.raises(Refused, match=r"list\.toml, which cannot be read as TOML: .*line 2"):
+        own_metric("own:width")
+
+
+def test_a_file_may_hold_dataclasses_that_are_annotated_by_texts(tmp_path: Path) -> None:
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass Part:\n"
+        "    size: int\n\n\ndef score(images):\n    return Part(3).size\n\n\nscore.higher_is_more_consistent = True\n"
+    )
+    assert metric_in_file(f"{written(tmp_path, text)}:score", name="own:score").score([]) == 3.0
 
 
 @pytest.mark.django_db

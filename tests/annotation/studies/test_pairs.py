@@ -75,7 +75,7 @@ def test_of_two_models_a_comes_first_wherever_it_stands_in_the_file() -> None:
 
 
 FAULTS = {
-    "one model": ("[pairs]\nlist = []\n", "[models.q]", "models.a: is missing."),
+    "one model": ("[pairs]\nlist = []\n", "[models.q]", "models.a: is missing: a study compares two models or more"),
     "a pair with a stranger": ('[pairs]\nlist = [["sdxl", "b"]]\n', "", 'pairs.list[1]: "b" is no model of this study'),
     "a pair of one": ('[pairs]\nlist = [["a", "a"]]\n', "", 'compares "a" with itself'),
     "a pair twice": ('[pairs]\nlist = [["a", "sdxl"], ["sdxl", "a"]]\n', "", "is already pair 1"),
@@ -105,7 +105,12 @@ def test_a_fault_names_its_key_and_the_way_out(more: str, without: str, sentence
 
 def test_models_that_no_chain_of_pairs_links_are_warned_of() -> None:
     manifest = make_manifest(models=named(*"KLMN"), pairs={"list": [["a", "b"], ["c", "d"]]})
-    assert any("pairs.list links c, d with a by no chain" in sentence for sentence in manifest_warnings(manifest))
+    (said,) = [
+        sentence for sentence in manifest_warnings(manifest) if sentence.startswith("pairs.list links c, d with a")
+    ]
+    assert said.endswith('add a pair that links them, like ["a", "c"].')
+    linked = make_manifest(models=named(*"KLMN"), pairs={"list": [["a", "b"], ["c", "d"], ["a", "c"]]})
+    assert not any("pairs.list" in sentence for sentence in manifest_warnings(linked))
 
 
 # --- the pairs ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from annotation.reports.data.study_data import SealedData, UnsealedData
 from annotation.reports.findings.analysed import Analysed
-from annotation.studies.evidence import credits_and_sizes, decision, largest_cluster, rivals
+from annotation.studies.evidence import Entries, credits_and_sizes, decision, largest_cluster, rivals
 from annotation.voting.rules import is_decided
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.studies.sequential import Decision, complete_prefix, confidence_sequence, threshold
@@ -48,24 +48,22 @@ def compute(analysed: Analysed) -> Sequential | None:
     if order is None or is_about_another_metric(data):
         return None
     turn = np.array(order, dtype=np.int64)[data.comparisons.position]
-    entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < _decided_after(data))
-    counted = entered & (
-        outcome.is_analysed if manifest.annotation.stop_when_decided == "metric" else outcome.has_votes
-    )
-    found = decision(manifest, people=outcome.people, metric=outcome.metric, turn=turn, entered=counted)
+    entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < decided_after(data))
+    counts = outcome.is_analysed if manifest.annotation.stop_when_decided == "metric" else outcome.has_votes
+    entries = Entries(outcome.people, outcome.metric, turn=turn, entered=entered, counts=counts)
     sums, sizes = credits_and_sizes(
         manifest, people=outcome.people, metric=outcome.metric, turn=turn, entered=entered & outcome.is_analysed
     )
     return Sequential(
         claim=manifest.annotation.stop_when_decided,
         rivals=rivals(manifest) if manifest.annotation.stop_when_decided == "metric" else (),
-        decision=found,
+        decision=decision(manifest, entries),
         threshold=threshold(manifest.analysis.level),
         clusters=len(np.unique(turn[entered])),
         planned_clusters=len(np.unique(turn)),
-        comparisons=int(counted.sum()),
+        comparisons=int((entered & counts).sum()),
         agreement=confidence_sequence(sums, sizes, most=largest_cluster(manifest), level=manifest.analysis.level),
-        saved_votes=_saved(data) if _decided_after(data) else 0,
+        saved_votes=_saved(data) if decided_after(data) else 0,
     )
 
 
@@ -81,8 +79,8 @@ def _is_complete(data: UnsealedData, counted: Integers) -> NDArray[np.bool_]:
     return (cast >= overlap) | (np.array(early, dtype=bool) & data.manifest.annotation.early_stopping)
 
 
-def _decided_after(data: UnsealedData) -> int:
-    """How many clusters had decided the claim when the voting ended; 0 if it did not end for that reason."""
+def decided_after(data: UnsealedData) -> int:
+    """Return how many clusters had decided the claim when the voting ended; 0 if it did not end for that reason."""
     ends = (event.detail.get("decided_after_clusters", 0) for event in data.events if event.verb == "closed")
     return max((int(clusters) for clusters in ends), default=0)
 

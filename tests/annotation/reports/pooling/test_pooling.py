@@ -10,16 +10,18 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from annotation.models import Study
+from annotation.models import Study, StudyEvent
 from annotation.reports.bundle.replay import write_bundle
 from annotation.reports.pooling.studies import pool
 from annotation.reports.printing.numbers import percent
+from annotation.studies.manifest import Manifest
 from jobs.refusals import Refused
 from scoring.statistics.studies.pooling import pooled_proportion
 from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
 Bundle = Callable[..., Path]
+OWN = Manifest.model_fields["encoder"].default.metric
 
 
 @pytest.fixture
@@ -127,6 +129,22 @@ def test_simulated_votes_are_named(bundle: Bundle) -> None:
     paths = [bundle(slug, right=15, shift=shift) for slug, shift in (("fog", 0.0), ("sea", 0.1))]
     paths.append(bundle("sky", right=15, kind="simulated"))
     assert "Weather: Simulated votes: 60 of 60 votes were made by a program, not by a person." in pooled_text(*paths)
+
+
+def test_what_a_metric_has_seen_and_a_stop_by_its_evidence_are_said(bundle: Bundle) -> None:
+    leaks = {"resamples": 100, "leaks_from": {OWN: {"annotators": ["person 0", "nobody"], "prompts": True}}}
+    paths = [bundle("fog", right=15, manifest={"analysis": leaks}), bundle("sea", right=16, shift=0.1)]
+    stopped = {"source": "images", "annotation": {"overlap": 3, "stop_when_decided": "metric"}}
+    bundle("sky", right=17, shift=0.2, manifest=stopped)
+    StudyEvent.objects.create(study=Study.objects.get(slug="sky"), verb="closed", detail={"decided_after_clusters": 9})
+    write_bundle(Study.objects.get(slug="sky"), paths[0].with_name("sky.zip"))
+    assert pool([*paths, paths[0].with_name("sky.zip")], level=0.95).notices == (
+        "Weather: The metric comes from P001, whose votes are left out.",
+        "Weather: The metric comes from “nobody”, a name that no annotator has: nobody is left out.",
+        "Weather: The metric was tuned on these prompts, so its agreement on other prompts may be lower.",
+        "Weather: The voting ended when the claim was decided: the agreement of such studies is too extreme on "
+        "average.",
+    )
 
 
 def test_a_file_that_is_no_bundle_is_named(tmp_path: Path, bundle: Bundle) -> None:

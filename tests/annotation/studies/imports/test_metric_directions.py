@@ -149,6 +149,7 @@ def test_a_comparers_folder_starts_from_the_study_file_and_an_own_encoder_is_no_
         ('name = "vendi:clamped=1"\nneeds = "embeddings"', "vendi takes order=NUMBER and bandwidth=NUMBER"),
         ('name = "quantile:share=2"\nneeds = "embeddings"', "a share from 0 to 1, not of 2"),
         ('name = "vendi"\nneeds = "embeddings"\nhigher_is_more_consistent = true', "of which lower is more consistent"),
+        ('name = "own:x"\nneeds = "images"\nhigher_is_more_consistent = true', "is said by the function of"),
         ('name = "scs"\nneeds = "embeddings"', "is the study's own metric, or an earlier one"),
         ('name = "worst_pair"\nneeds = "similarities"', r"metrics\[1\].similarities: is missing"),
         (

@@ -1,10 +1,12 @@
 """Imported similarities: whole sets or nothing, each fault with its line, and the scores that follow from them."""
 
+import re
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.management import CommandError
 
 from annotation.models import Study
@@ -51,6 +53,19 @@ def test_distances_become_scores_by_every_metric_of_the_study(study: Study, tmp_
     typed(*command, "--metric", "quantile")
     assert scores_by("quantile/pairs:lpips", study) == pytest.approx([80.0, 40.0])
     assert study.events.get(verb="similarities imported").detail["distances"] is True
+
+
+def test_a_matrix_of_one_s_own_is_written_as_the_documentation_does(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide = (settings.BASE_DIR / "docs" / "metrics.md").read_text()
+    (program,) = (one for one in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "mine.csv" in one)
+    monkeypatch.chdir(tmp_path)
+    distances = np.array([(0, 0.1, 0.2), (0.1, 0, 0.3), (0.2, 0.3, 0)])
+    seeds = sorted(study.comparisons.earliest("position").image_set_a.seeds)
+    exec(program.replace("a kite", "prompt 1"), {"seeds": seeds, "distances": distances})
+    typed("import_similarities", "study", "mine.csv", "--name", "mine", "--distances", "--metric", "worst_pair")
+    assert SetScore.objects.get(metric="worst_pair/pairs:mine").value == pytest.approx(70.0)
 
 
 def test_a_kernel_of_distances_has_a_vendi_score(study: Study, tmp_path: Path) -> None:

@@ -141,6 +141,33 @@ def test_a_metric_that_names_what_a_constant_choice_names_decides_nothing() -> N
     assert decision_so_far(named, current_manifest(named), timezone.now()).verdict == "shown"
 
 
+def test_a_comparison_whose_votes_are_all_excluded_is_no_evidence_and_keeps_its_place() -> None:
+    """By strict credit a tie of the metric would agree with it: nobody was ahead."""
+    study = a_study()
+    answer(study, turns=range(12), winner="A")
+    study.comparisons.filter(turn__lt=8).update(votes_a=0)
+    for comparison in study.comparisons.filter(turn__lt=8):
+        comparison.image_set_b.scores.update(value=comparison.image_set_a.scores.get().value)
+    found = decision_so_far(study, current_manifest(study), timezone.now())
+    assert (found.better.e_value, found.decided_after) == (1.0, None)
+    voted = a_study(slug="voted", claim="models", comparisons=12)
+    answer(voted, turns=range(12), winner="A")
+    voted.comparisons.filter(turn=2).update(votes_a=0)
+    assert decision_so_far(voted, current_manifest(voted), timezone.now()).decided_after == DECIDED_AFTER + 1
+
+
+def test_votes_that_are_all_ties_and_a_single_comparison_decide_nothing() -> None:
+    for claim in ("metric", "models"):
+        tied = a_study(slug=f"tied-{claim}", claim=claim)
+        answer(tied, turns=range(12), winner="A")
+        tied.comparisons.update(votes_a=0, votes_tie=3)
+        found = decision_so_far(tied, current_manifest(tied), timezone.now())
+        assert (found.verdict, found.better.e_value, found.worse.e_value) == ("undecided", 1.0, 1.0)
+        one = a_study(slug=f"one-{claim}", claim=claim, comparisons=1)
+        answer(one, turns=range(1), winner="A")
+        assert advance(one) == "nothing to do"
+
+
 def test_the_claim_about_the_models_needs_no_score() -> None:
     study = a_study(claim="models", has_scores=False)
     answer(study, turns=range(12), winner="A")
