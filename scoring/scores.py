@@ -329,7 +329,9 @@ def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Im
         raise Refused(
             f"{encoder.identity} gave embeddings that are not finite for {images[0].image_set}: check its {what}."
         )
-    stored = ImageEmbedding.objects.filter(encoder=encoder.identity).order_by().values_list("dimension", flat=True)
+    stored = (
+        ImageEmbedding.objects.filter(encoder__identity=encoder.identity).order_by().values_list("dimension", flat=True)
+    )
     if (earlier := stored[:1]) and earlier[0] != vectors.shape[1]:
         raise Refused(
             f"{encoder.identity} gave embeddings of {vectors.shape[1]} dimensions for {images[0].image_set}, and of "

@@ -26,7 +26,7 @@ def decision_so_far(study: Study, manifest: Manifest, now: datetime) -> Decision
     turn, people = rows[:, 0], np.sign(rows[:, 1] - rows[:, 2]).astype(np.int8)
     entered = complete_prefix(turn, ~_is_unfinished(study, manifest, now))
     metric = _metric(study, manifest, rows[:, 4:]) if manifest.annotation.stop_when_decided == "metric" else people
-    counts = rows[:, 1:4].any(axis=1)  # all votes of a comparison may be excluded
+    counts = np.asarray(rows[:, 1:4].any(axis=1), dtype=np.bool_)  # all votes of a comparison may be excluded
     return decision(manifest, Entries(people, metric, turn=turn, entered=entered, counts=counts))
 
 
