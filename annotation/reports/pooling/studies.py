@@ -15,7 +15,7 @@ from annotation.reports.data.study_data import UnsealedData
 from annotation.reports.findings.analysed import analyse
 from annotation.reports.findings.study.sequential import decided_after, is_about_another_metric
 from annotation.reports.findings.study.study_facts import notices, study_facts
-from annotation.reports.printing.leaks import leaks_of_metric
+from annotation.reports.printing.doubts import leaks_of_metric
 from annotation.reports.printing.sentences import sentence
 from jobs.refusals import Refused
 from jobs.wording import counted
