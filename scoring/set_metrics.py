@@ -215,39 +215,6 @@ def metrics_of_embeddings(embeddings: ArrayLike) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """A metric of sets of `images` images: mean and standard deviation over subsets without replacement."""
-
-    images: int
-    mean: float
-    deviation: float
-
-
-def curve_over_images(
-    functional: Functional, values: ArrayLike, sizes: list[int], *, subsets: int, seed: int
-) -> list[CurvePoint]:
-    """Return a metric of random subsets of each size of a set's N images.
-
-    values: what the functional takes. The images of a subset differ: a copy would count as perfectly consistent.
-    Raises ValueError for a size below 2 or above N.
-
-    >>> points = curve_over_images(FUNCTIONALS["vendi"], np.eye(5), [2, 5], subsets=3, seed=1)
-    >>> [(point.images, round(point.mean, 6), round(point.deviation, 6)) for point in points]
-    [(2, 2.0, 0.0), (5, 5.0, 0.0)]
-    """
-    whole, rng = np.asarray(values, dtype=np.float64), np.random.default_rng(seed)
-    if not all(2 <= size <= len(whole) for size in sizes):
-        raise ValueError(f"a subset of {len(whole)} images holds from 2 to {len(whole)} of them, not {sizes}")
-    points = []
-    for size in sizes:
-        drawn = [rng.permutation(len(whole))[:size] for _ in range(subsets)]
-        is_matrix = functional.of != "embeddings"
-        found = [functional.compute(whole[np.ix_(part, part)] if is_matrix else whole[part]) for part in drawn]
-        points.append(CurvePoint(size, float(np.mean(found)), float(np.std(found))))
-    return points
-
-
 def _embeddings(embeddings: ArrayLike) -> Matrix:
     """Return embeddings as (N, d) numbers; ValueError for what has no direction."""
     rows = np.asarray(embeddings, dtype=np.float64)

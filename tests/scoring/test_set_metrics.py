@@ -9,7 +9,6 @@ from scoring.consistency import semantic_consistency_score
 from scoring.set_metrics import (
     FUNCTIONALS,
     cosine_similarities,
-    curve_over_images,
     distance_to_medoid,
     effective_rank,
     gaussian_kernel,
@@ -131,26 +130,6 @@ def test_other_impossible_values_are_refused() -> None:
         effective_rank([(1, 2), (0, 0)])
     with pytest.raises(ValueError, match="at least two embeddings"):
         effective_rank([(1, 2)])
-
-
-@pytest.mark.parametrize("name", FUNCTIONALS)
-def test_a_curve_ends_at_the_whole_set(name: str) -> None:
-    functional, embeddings = FUNCTIONALS[name], drawn((12, 20))
-    values = embeddings if functional.of == "embeddings" else cosine_similarities(embeddings)
-    points = curve_over_images(functional, values, [2, 6, 12], subsets=40, seed=1)
-    assert points[-1].mean == pytest.approx(functional.compute(values))
-    assert points[-1].deviation == pytest.approx(0, abs=1e-9)
-    assert points[1].deviation > 1e-6
-    with pytest.raises(ValueError, match="holds from 2 to 12"):
-        curve_over_images(functional, values, [13], subsets=1, seed=1)
-
-
-def test_curves_of_vendi_rise_and_those_of_the_mean_stay() -> None:
-    cosines = cosine_similarities(drawn((40, 30)))
-    vendi = curve_over_images(FUNCTIONALS["vendi"], cosines, [5, 20, 40], subsets=30, seed=2)
-    mean = curve_over_images(FUNCTIONALS["mean_of_pairs"], cosines, [5, 20, 40], subsets=300, seed=2)
-    assert vendi[0].mean < vendi[1].mean < vendi[2].mean
-    assert mean[0].mean == pytest.approx(mean[2].mean, abs=0.02)
 
 
 def test_the_jackknife_holds_where_it_is_said_to() -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from annotation.studies.lifecycle.votes_over_time import VotesOverTime
 
-WIDTH, HEIGHT = 600, 210
+WIDTH = 600
 LEFT, RIGHT, TOP, BOTTOM = 44, 590, 20, 182
 LONGEST_FORECAST = 2  # times the time so far: a longer one leaves the drawing, or the votes would be a thin strip
 ABOVE, BELOW = -8, 16  # where the words of the last point stand, as SVG's dy

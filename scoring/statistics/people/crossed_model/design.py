@@ -77,11 +77,6 @@ class Design:
         """Thresholds and fixed effects: parameters that are no standard deviation."""
         return int(self.threshold_count + self.fixed.shape[1])
 
-    @property
-    def scale_count(self) -> int:
-        """Standard deviations: of prompts, of clusters, and of each effect that varies over annotators."""
-        return int(2 + self.varying.shape[1])
-
     @cached_property
     def columns(self) -> Integers:
         """(v, r) the column of each annotator's effect among all effects of annotators."""
