@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
@@ -15,6 +15,7 @@ from annotation.reports.report_jobs.retention import erase_due
 from annotation.studies.lifecycle.periodic import guarded, maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
+from annotation.studies.mail.password_links import send_password_links
 from annotation.studies.mail.sending import send_invitations, send_notices
 from annotation.studies.notices.watching import watch
 from annotation.studies.uploads.importing import run_upload_job
@@ -79,3 +80,10 @@ def import_upload(_job_id: int = 0) -> None:
     """Import the files that came first, or go on with them. An import that left its turn gets another message."""
     work_next(may_take(UploadJob), run_upload_job)
     messages.enqueue(claims.due(UploadJob.objects.filter(enqueued_at__isnull=True)))
+
+
+@shared_task(bind=True, max_retries=5, default_retry_delay=60)
+def mail_password_links(self: "Task[..., None]", address: str, site: str) -> None:
+    """Mail links to choose a password. If the message is lost, the person asks again, so no row stands for it."""
+    if not send_password_links(address, site):
+        raise self.retry()

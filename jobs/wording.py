@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from pathlib import Path
 
+_CLONE = Path(__file__).resolve().parent.parent
 _JOINERS = "\u200c\u200d"  # parts of words in some scripts
 
 
@@ -51,15 +52,21 @@ def storable(text: str) -> str:
 
 
 def command(*words: object) -> str:
-    """Return a command of manage.py to paste, with the paths of Python and manage.py relative to the current folder.
+    """Return a command of manage.py to paste; in a clone this is `.venv/bin/python manage.py …`, as in the guides.
 
-    In a clone this is `.venv/bin/python manage.py …`, as in the guides.
+    At a shell the paths fit its current folder. Elsewhere a page shows the text, so it starts in the clone and names no
+    folder of the server.
     """
-    manage = Path(__file__).resolve().parent.parent / "manage.py"
-    return shlex.join([_as_typed(Path(sys.executable)), _as_typed(manage), *map(str, words)])
+    manage = _CLONE / "manage.py"
+    if Path(sys.argv[0]).name == "manage.py":
+        here = Path(os.environ.get("PWD") or Path.cwd())
+        return shlex.join([_below(here, sys.executable), _below(here, manage), *map(str, words)])
+    python = Path(sys.executable)
+    return shlex.join(
+        [_below(_CLONE, python) if python.is_relative_to(_CLONE) else "python", "manage.py", *map(str, words)]
+    )
 
 
-def _as_typed(path: Path) -> str:
-    """Return the path relative to the current folder if it lies below it, else unchanged."""
-    here = Path(os.environ.get("PWD") or Path.cwd())
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+def _below(folder: Path, path: Path | str) -> str:
+    """Return the path relative to the folder if it lies below it, else unchanged."""
+    return str(Path(path).relative_to(folder)) if Path(path).is_relative_to(folder) else str(path)

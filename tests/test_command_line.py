@@ -69,9 +69,14 @@ def test_the_command_is_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project_settings.BASE_DIR
     monkeypatch.setenv("PWD", str(folder))
     monkeypatch.setattr(sys, "executable", str(folder / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(sys, "argv", ["manage.py"])
     assert command("report", "a study") == ".venv/bin/python manage.py report 'a study'"
     monkeypatch.setenv("PWD", "/elsewhere")
     assert command("migrate") == f"{folder}/.venv/bin/python {folder}/manage.py migrate"
+    monkeypatch.setattr(sys, "argv", ["gunicorn"])
+    assert command("migrate") == ".venv/bin/python manage.py migrate", "a page names no folder of the server"
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    assert command("migrate") == "python manage.py migrate"
 
 
 def test_commands_are_spelt_so_that_they_can_be_pasted() -> None:

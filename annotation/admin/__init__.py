@@ -10,13 +10,14 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from annotation.admin.accounts import AccountAdmin
 from annotation.admin.annotators import AnnotatorAdmin
 from annotation.admin.studies import StudyAdmin
 from annotation.admin.taking_back import ImportAdmin
 from annotation.models import AuditEntry
 from generation.admin import AdminsOnly, ReadOnlyAdmin
 
-__all__ = ["AnnotatorAdmin", "AuditEntryAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]
+__all__ = ["AccountAdmin", "AnnotatorAdmin", "AuditEntryAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]
 
 admin.site.unregister(Authenticator)
 if settings.SINGLE_SIGN_ON.issuer:

@@ -48,18 +48,21 @@ class AnnotatorAdmin(SharedAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Ask for an editor of any study: adding an annotator creates a credential."""
-        return self._editable(request).exists()
+        return self._may_edit_any(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
         """Ask for an editor of the annotator's study. What was withdrawn or erased gets no new label."""
         if obj is None:
-            return self._editable(request).exists()
+            return self._may_edit_any(request)
         is_gone = obj.state == Annotator.State.WITHDRAWN or obj.study.erased_at is not None
         return not is_gone and may_change(request, obj.study)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Offer the studies that the account may change."""
         return super().formfield_for_foreignkey(db_field, request, **options | {"queryset": self._editable(request)})
+
+    def _may_edit_any(self, request: HttpRequest) -> bool:
+        return cast(User, request.user).is_superuser or self._editable(request).exists()
 
     def _editable(self, request: HttpRequest) -> QuerySet[Study]:
         return visible_studies(cast(User, request.user), needed=Role.EDITOR)

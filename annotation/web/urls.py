@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from annotation.web import sample_report, shared_report
 from annotation.web.annotator import images as annotator_images
 from annotation.web.annotator import joining, onboarding, pages
-from annotation.web.api import collecting, installation, invitation_mails, voting
+from annotation.web.api import collecting, installation, invitation_mails, people, voting
 from annotation.web.api import notices as api_notices
 from annotation.web.api import studies as api_studies
 from annotation.web.api import uploads as api_uploads
@@ -41,6 +41,7 @@ for operations in (
     api_uploads,
     installation,
     api_notices,
+    people,
     invitation_mails,
 ):
     api.add_router("", operations.router)

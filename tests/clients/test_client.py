@@ -232,6 +232,9 @@ def test_the_rest_of_what_a_study_can_do(site: Semblance) -> None:
     study.revoke_report_link(link["id"])
     assert study.report_links() == []
     assert next(iter(study.history()))["verb"] == "report link revoked"
+    renamed = study.file().replace('name = "Study"', 'name = "Another name"')
+    assert study.amend(renamed).name == "Another name"
+    assert list(study.annotators()) == study.payment(12) == []
     assert study.launch().actions == []
     assert "<th>State</th><td>generating</td>" in study._repr_html_()
     study.delete()

@@ -37,6 +37,9 @@ def visit_the_landing(tour: Tour) -> None:
     tour.stop("404")
     tour.go("/accounts/signup/")
     tour.stop("signup")
+    for path in ("", "done/", "key/1-wrong/"):
+        tour.go(f"/accounts/password/reset/{path}")
+        tour.stop(f"password-reset-{path.partition('/')[0] or 'ask'}")
 
 
 def visit_the_states(tour: Tour) -> None:

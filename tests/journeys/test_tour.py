@@ -29,7 +29,7 @@ from tests.journeys.tour import PICTURES, Tour
 pytestmark = pytest.mark.django_db(transaction=True)
 LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
 # Templates that are no pages by themselves: a file to download, and the base of the account pages. The last one is
-# shown only if an issuer of logins is set.
+# shown only if an issuer of logins is set: test_tour_states.
 NO_PAGES = {"reports/file.html", "allauth/layouts/base.html", "web/single_sign_on_failed.html"}
 
 

@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from annotation.models import Study
 from annotation.reports.findings.results import AgreementReport
+from annotation.reports.progress import Progress, silent
 from annotation.studies.pilot.pace import Pace
 from annotation.studies.planning.question import (
     Assumptions,
@@ -20,12 +20,13 @@ from annotation.studies.planning.sample_size import Recommended, affordable_prom
 from jobs.refusals import Refused
 from scoring.statistics.inference.estimate import Estimate
 
-SIMULATIONS = 100  # of each size: a person waits for the page, and the plan is rounder than the simulation
+SIMULATIONS = 100  # of each size: a person waits, and the plan is rounder than the simulation
 MOST_PROMPTS = 1000
 MOST_NUMBERS = 5_000_000  # random numbers at each size, for the same reason
 MOST_DROPOUT = 0.9  # a plan needs some who stay
 LOW, HIGH = "low", "high"
 _NEVER_WRONG = 0.999  # a plan needs a chance below one
+DIGITS = 4  # of an assumption that count
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,52 +85,101 @@ class PilotResult:
     plans_reason: str
 
 
-def assumed_metric(report: AgreementReport | None) -> tuple[float, float]:
-    """Return the agreement of the metric and the baseline that a plan assumes unless told otherwise.
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What plans assume about the metric: its agreement, and the agreement of always naming one model."""
 
-    The difference is that of the manifest if it fixes one.
-    """
-    usual = Assumptions()
-    fixed = report.manifest.analysis.assumed_difference if report else None
-    return (usual.agreement if fixed is None else min(0.99, usual.baseline + fixed)), usual.baseline
+    agreement: float
+    baseline: float
 
 
-def pilot_result(
-    pilot: Study, pace: Pace, report: AgreementReport | None, design: Design, *, agreement: float, baseline: float
-) -> PilotResult:
-    """Return the result of a pilot. report: of the closed pilot; None while it is sealed. design: of the main study.
-
-    Raises Refused for an agreement or a baseline that no plan can have.
-    """
-    for name, value in (("agreement", agreement), ("baseline", baseline)):
+def assumed_of(*, agreement: float, baseline: float) -> Assumed:
+    """Return assumptions with the digits that count. Raises Refused for shares that no plan can have."""
+    values = {"agreement": round(agreement, DIGITS), "baseline": round(baseline, DIGITS)}
+    for name, value in values.items():
         if not 0.5 < value < 1:
             raise Refused(f"{name}: a share above 0.5 and below 1.")
+    return Assumed(**values)
+
+
+def assumed_metric(report: AgreementReport | None) -> Assumed:
+    """Return what a plan assumes unless told otherwise. The difference is that of the manifest if it fixes one."""
+    usual = Assumptions()
+    fixed = report.manifest.analysis.assumed_difference if report else None
+    agreement = usual.agreement if fixed is None else min(0.99, usual.baseline + fixed)
+    return Assumed(agreement, usual.baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The plans for both ends of the interval of people's agreement, or none with the reason."""
+
+    plans: tuple[PilotPlan, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the plans of a pilot depend on: people's agreement, its interval, and everything else of a question."""
+
+    seen: Estimate
+    question: Question
+    seconds: float | None
+
+
+def asked(pace: Pace, report: AgreementReport | None, design: Design, assumed: Assumed) -> Asked | Plans:
+    """Return what the plans depend on, or without plans why there are none.
+
+    report: of the closed pilot; None while it is sealed. design: of the main study.
+    """
     reliability = _reliability(report) if report else None
-    flips, reason = _flips(report)
+    if reliability is None:
+        return Plans(reason="the pilot is sealed until it is closed")
+    seen = reliability.pairwise_agreement
+    if seen.low is None or seen.high is None:
+        return Plans(reason=f"how well people agree has no interval: {seen.reason}")
     question = Question(
         design=replace(design, annotators=None),
         assumptions=Assumptions(
-            agreement=agreement,
-            baseline=baseline,
-            flips=possible_flips(flips, agreement),
-            tie_share=(reliability.tie_share or 0.0) if reliability else 0.0,
+            agreement=assumed.agreement,
+            baseline=assumed.baseline,
+            flips=possible_flips(_flips(report)[0], assumed.agreement),
+            tie_share=reliability.tie_share or 0.0,
             dropout=min(MOST_DROPOUT, pace.left_early / pace.voters) if pace.voters else 0.0,
         ),
         chance=Chance(simulations=SIMULATIONS),
     )
-    plans, why = _plans(reliability, question, pace)
+    return Asked(seen, question, pace.seconds)
+
+
+def compute_plans(found: Asked | Plans, progress: Progress = silent) -> Plans:
+    """Return the plans, by simulations that take seconds."""
+    if isinstance(found, Plans):
+        return found
+    plans = []
+    for share, end, agree in ((0.0, LOW, found.seen.low), (0.5, HIGH, found.seen.high)):
+        progress(share, f"simulated studies, {end} end")
+        plans.append(_plan(end, agree or 0.0, found))
+    return Plans(tuple(plans))
+
+
+def pilot_result(
+    pilot: Study, pace: Pace, report: AgreementReport | None, plans: Plans, assumed: Assumed
+) -> PilotResult:
+    """Return the result of a pilot. assumed: with which the plans were computed."""
+    flips, reason = _flips(report)
     return PilotResult(
         study=pilot.slug,
         pilot_of=pilot.pilot_of.slug if pilot.pilot_of else "",
         pace=pace,
-        reliability=reliability,
+        reliability=_reliability(report) if report else None,
         flips=flips,
         flips_reason=reason,
-        agreement=agreement,
-        baseline=baseline,
+        agreement=assumed.agreement,
+        baseline=assumed.baseline,
         power_wanted=Goal().power,
-        plans=plans,
-        plans_reason=why,
+        plans=plans.plans,
+        plans_reason=plans.reason,
     )
 
 
@@ -161,42 +211,30 @@ def _flips(report: AgreementReport | None) -> tuple[float | None, str]:
     return noise.fresh_seeds.other_winners, noise.fresh_seeds.reason
 
 
-def _plans(reliability: Reliability | None, question: Question, pace: Pace) -> tuple[tuple[PilotPlan, ...], str]:
-    if reliability is None:
-        return (), "the pilot is sealed until it is closed"
-    seen = reliability.pairwise_agreement
-    if seen.low is None or seen.high is None:
-        return (), f"how well people agree has no interval: {seen.reason}"
-    ends = ((LOW, seen.low), (HIGH, seen.high))
-    return tuple(_plan(end, agree, question, pace) for end, agree in ends), ""
-
-
-def _plan(end: str, agree: float, question: Question, pace: Pace) -> PilotPlan:
+def _plan(end: str, agree: float, found: Asked) -> PilotPlan:
+    question = found.question
     overlap = question.design.overlap
     person = person_of(agree, tie_share=question.assumptions.tie_share)
     if person is None:
         why = "two votes agree no more often than two coins, so no number of comparisons would show anything"
         return PilotPlan(end, agree, None, overlap, None, None, None, None, why)
-    asked = replace(question, assumptions=replace(question.assumptions, person=person))
     try:
-        chosen = _recommended(asked)
+        chosen = _recommended(replace(question, assumptions=replace(question.assumptions, person=person)))
     except Refused as refusal:
         return PilotPlan(end, agree, person, overlap, None, None, None, None, str(refusal))
     if chosen is None:
         why = f"no number of comparisons up to {MOST_PROMPTS:,} reaches the wanted power"
         return PilotPlan(end, agree, person, overlap, None, None, None, None, why)
-    return _of_size(end, agree, person, chosen, pace)
+    return _of_size(end, agree, person, chosen, found.seconds)
 
 
-@lru_cache(maxsize=64)
 def _recommended(question: Question) -> Recommended | None:
-    """Return the recommendation, simulated once in each process."""
     refuse_impossible(question)
     most = affordable_prompts(question, most=MOST_PROMPTS, numbers=MOST_NUMBERS)
     return recommended_size(question, most_prompts=most)
 
 
-def _of_size(end: str, agree: float, person: float, chosen: Recommended, pace: Pace) -> PilotPlan:
+def _of_size(end: str, agree: float, person: float, chosen: Recommended, seconds: float | None) -> PilotPlan:
     votes = chosen.point.x * chosen.overlap
     return PilotPlan(
         end=end,
@@ -205,7 +243,7 @@ def _of_size(end: str, agree: float, person: float, chosen: Recommended, pace: P
         overlap=chosen.overlap,
         comparisons=chosen.point.x,
         annotators=chosen.annotators,
-        hours=None if pace.seconds is None else votes * pace.seconds / 3600,
+        hours=None if seconds is None else votes * seconds / 3600,
         power=chosen.point.power.value,
         reason="",
     )

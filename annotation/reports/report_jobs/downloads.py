@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,6 +29,7 @@ from annotation.reports.formats.latex import to_latex, write_latex
 from annotation.reports.formats.paper import write_comparisons, write_figures
 from annotation.reports.formats.pdf import write_pdf
 from annotation.reports.formats.plain_text import to_markdown, to_text
+from annotation.reports.pilot.stored_plans import assumed_in, write_plans
 from annotation.reports.printing.references import bibliography
 from annotation.reports.progress import Progress, silent
 from annotation.reports.report_jobs.report_cache import (
@@ -166,6 +168,14 @@ DOWNLOADS = {
 }
 
 
+def download_called(name: str) -> Download:
+    """Return the file of this name: one of DOWNLOADS, or the plans of a pilot, which only its page reads."""
+    assumed = assumed_in(name)
+    if assumed is None:
+        return DOWNLOADS[name]
+    return Download("Sample size", "json", "application/json", partial(write_plans, assumed=assumed))
+
+
 # --- jobs ---------------------------------------------------------------------------------------
 def request_file(report_job: ReportJob, name: str) -> ReportFileJob:
     """Return the job of a download of a finished report; enqueue it if there is no file yet or only an outdated one.
@@ -204,7 +214,7 @@ def run_file_job(job: ReportFileJob, lease: Lease) -> None:
         raise Refused("The report is not there any more: look at its page, then ask for the file again.")
     key, before = _key(job), job.key
     with whole_file(stored_path(key, job.name)) as path:
-        DOWNLOADS[job.name].write(job.report_job.study, report, path, job_progress(job, lease))
+        download_called(job.name).write(job.report_job.study, report, path, job_progress(job, lease))
     claimed_row(job).update(key=key, percent=100, step="")
     if before not in ("", key):
         stored_path(before, job.name).unlink(missing_ok=True)
@@ -220,7 +230,7 @@ def delete_old_files(now: datetime) -> None:
 
 def _key(job: ReportFileJob) -> str:
     report_job = job.report_job
-    if not DOWNLOADS[job.name].is_of_study:
+    if not download_called(job.name).is_of_study:
         return report_job.sha256
     study = report_job.study
     stamp = study_stamp(study, metric=report_job.metric, scored=scored_by(study))

@@ -9,10 +9,20 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from annotation.models import Annotator, ReportJob, Study
+from annotation.models import Annotator, ReportFileJob, ReportJob, Study
 from annotation.reports.data.gathering import choose_metric, scored_by
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.pilot.result import PilotResult, assumed_metric, pilot_result
+from annotation.reports.pilot.result import (
+    Assumed,
+    PilotResult,
+    Plans,
+    assumed_metric,
+    assumed_of,
+    compute_plans,
+    pilot_result,
+)
+from annotation.reports.pilot.stored_plans import asked_of, plans_name, read_plans
+from annotation.reports.report_jobs.downloads import current_file, request_file
 from annotation.reports.report_jobs.report_cache import (
     MIN_INTERVAL,
     cached_report,
@@ -25,7 +35,6 @@ from annotation.reports.report_jobs.watched_jobs import claimed_row, job_progres
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.deletion import delete_study
 from annotation.studies.pilot.pace import pace_of
-from annotation.studies.planning.design import design_of_study
 from annotation.studies.sealing import is_sealed
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
@@ -103,24 +112,39 @@ def delete_with_reports(*, study: Study, actor: User | None = None) -> None:
 # --- results of pilots --------------------------------------------------------------------------
 def requested_result(
     pilot: Study, *, agreement: float | None = None, baseline: float | None = None
-) -> PilotResult | ReportJob:
-    """Return the result, or the job of the report that it waits for. None: what `assumed_metric` assumes.
+) -> PilotResult | ReportJob | ReportFileJob:
+    """Return the result, or the job that it waits for: of the report, or of the plans, which simulate studies.
 
-    Raises Refused for a study that is no pilot, and as `request_report` and `pilot_result` do.
+    None: what `assumed_metric` assumes. Raises Refused for a study that is no pilot, for assumptions that no plan can
+    have, and as `request_report` does.
     """
     _refuse_others(pilot)
     if is_sealed(pilot, manifest=current_manifest(pilot)):
-        return _result(pilot, None, agreement, baseline)
+        return _computed(pilot, None, _assumed(None, agreement, baseline))
     job = request_report(pilot)
     report = finished_report(job)
-    return job if report is None else _result(pilot, report, agreement, baseline)
+    if report is None:
+        return job
+    pace, assumed = pace_of(pilot), _assumed(report, agreement, baseline)
+    found = asked_of(pilot, pace, report, assumed)
+    if isinstance(found, Plans):
+        return pilot_result(pilot, pace, report, found, assumed)
+    file_job = request_file(job, plans_name(assumed))
+    path = current_file(file_job)
+    plans = read_plans(path, found) if path else None
+    if plans is None:
+        if path:  # of the main study before an amendment
+            retry(file_job)
+        return file_job
+    return pilot_result(pilot, pace, report, plans, assumed)
 
 
 def result_at_once(pilot: Study, *, agreement: float | None = None, baseline: float | None = None) -> PilotResult:
-    """Return the result; compute its report here if there is none yet."""
+    """Return the result; compute its report and its plans here."""
     _refuse_others(pilot)
     is_hidden = is_sealed(pilot, manifest=current_manifest(pilot))
-    return _result(pilot, None if is_hidden else cached_report(pilot).report, agreement, baseline)
+    report = None if is_hidden else cached_report(pilot).report
+    return _computed(pilot, report, _assumed(report, agreement, baseline))
 
 
 def _refuse_others(pilot: Study) -> None:
@@ -128,15 +152,14 @@ def _refuse_others(pilot: Study) -> None:
         raise Refused(f"{pilot} is not a pilot.")
 
 
-def _result(
-    pilot: Study, report: AgreementReport | None, agreement: float | None, baseline: float | None
-) -> PilotResult:
+def _assumed(report: AgreementReport | None, agreement: float | None, baseline: float | None) -> Assumed:
     usual = assumed_metric(report)
-    return pilot_result(
-        pilot,
-        pace_of(pilot),
-        report,
-        design_of_study(pilot.pilot_of or pilot),
-        agreement=usual[0] if agreement is None else agreement,
-        baseline=usual[1] if baseline is None else baseline,
+    return assumed_of(
+        agreement=usual.agreement if agreement is None else agreement,
+        baseline=usual.baseline if baseline is None else baseline,
     )
+
+
+def _computed(pilot: Study, report: AgreementReport | None, assumed: Assumed) -> PilotResult:
+    pace = pace_of(pilot)
+    return pilot_result(pilot, pace, report, compute_plans(asked_of(pilot, pace, report, assumed)), assumed)

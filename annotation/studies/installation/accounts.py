@@ -6,13 +6,17 @@ The audit has every change. An installation always keeps an admin, because nobod
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 
 from annotation.models import ApiToken, StudyShare
 from annotation.studies.audit import record
@@ -22,6 +26,13 @@ from jobs.row_counts import count_of
 from jobs.wording import hidden_character
 
 ADD_STUDY = "add_study"
+MOST_WITH_ONE_EMAIL = 20
+# Of allauth's tables, which Django knows only while OIDC_ISSUER is set.
+DELETE_BINDINGS = (
+    "DELETE FROM socialaccount_socialtoken WHERE account_id IN "
+    "(SELECT id FROM socialaccount_socialaccount WHERE user_id = %s)",
+    "DELETE FROM socialaccount_socialaccount WHERE user_id = %s",
+)
 
 
 class Kind(NamedTuple):
@@ -56,6 +67,26 @@ def listed(words: str = "") -> QuerySet[User]:
     """Return the accounts whose name or e-mail holds the words: active ones first, then by name."""
     rows = User.objects.order_by("-is_active", "username", "pk")
     return rows.filter(Q(username__icontains=words) | Q(email__icontains=words)) if words else rows
+
+
+def with_email(email: str) -> list[User]:
+    """Return the accounts that have this e-mail address: usually one, because `create_account` refuses a second."""
+    alike = User.objects.filter(email__iexact=email)[:MOST_WITH_ONE_EMAIL]
+    return [user for user in alike if is_same_email(user.email, email)]
+
+
+def is_same_email(one: str, other: str) -> bool:
+    """Return whether two e-mails are the same address. Letters outside ASCII must be the same.
+
+    A database that ignores case takes the Turkish dotless i for an i, but the address is somebody else's.
+    """
+    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
+
+
+def password_path(user: User) -> str:
+    """Return the path where the account chooses a password. It is stored nowhere, and ends when it is used."""
+    key = [user_pk_to_url_str(user), default_token_generator.make_token(user)]
+    return reverse("account_reset_password_from_key", args=key)
 
 
 def described(users: list[User]) -> list[Account]:
@@ -162,6 +193,20 @@ def set_active(*, user: User, is_active: bool, actor: User) -> None:
     if User.objects.filter(pk=user.pk, is_active=not is_active).update(is_active=is_active):
         verb = "account activated" if is_active else "account deactivated"
         record(verb, actor=actor, account=user.get_username())
+
+
+def delete_unused_bindings(ids: list[int]) -> None:
+    """Delete what an earlier login by OpenID Connect keeps about accounts that are about to be deleted.
+
+    While that login is switched off, Django knows nothing of its tables, whose rows would forbid the deletion.
+    """
+    if apps.is_installed("allauth.socialaccount"):
+        return
+    with connection.cursor() as cursor:
+        if "socialaccount_socialaccount" not in connection.introspection.table_names(cursor):
+            return
+        for statement in DELETE_BINDINGS:
+            cursor.executemany(statement, [(pk,) for pk in ids])
 
 
 def _refuse_own(user: User, actor: User) -> None:

@@ -68,6 +68,7 @@ class JobRow:
 
 
 Counts = dict[tuple[str, str], int]  # by the kind's name and the state
+Place = tuple[int, int]  # in the list of a kind and state: the priority and the id of a job
 
 
 def counts() -> Counts:
@@ -84,6 +85,26 @@ def rows_of(kind: Kind, state: str) -> QuerySet[Any]:
     # Both are the order of the index of claiming, forwards and backwards: a page of a million jobs reads only its rows.
     order = ("-priority", "pk") if state == State.QUEUED else ("priority", "-pk")
     return kind.rows.filter(state=state).select_related(*kind.related).order_by(*order)
+
+
+def page_after(kind: Kind, state: str, after: Place | None, size: int) -> tuple[list[Any], Place | None]:
+    """Return the jobs of a kind that stand after a place in its list, and the place of the next page, if there is one.
+
+    A place is the priority and the id of a page's last job: unlike a number of a page, it is found by the index, so the
+    last page of a million jobs costs as much as the first.
+    """
+    rows = rows_of(kind, state)
+    if after is None:
+        found = list(rows[: size + 1])
+    else:
+        priority, pk = after
+        is_down = state == State.QUEUED
+        same = rows.filter(priority=priority, **{"pk__gt" if is_down else "pk__lt": pk})
+        others = rows.filter(**{"priority__lt" if is_down else "priority__gt": priority})
+        found = list(same[: size + 1])
+        found += others[: size + 1 - len(found)] if len(found) <= size else []
+    last = found[size - 1] if len(found) > size else None
+    return found[:size], (last.priority, last.pk) if last else None
 
 
 def described(found: Iterable[tuple[Kind, Any]]) -> list[JobRow]:

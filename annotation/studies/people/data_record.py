@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.apps import apps
+from django.db.models import Count, Q
 
 from annotation.models import Annotator, Study, StudyShare
 from annotation.models.personal_data import PERSONAL_FIELDS, PersonalField
@@ -52,19 +53,18 @@ class DataRecord:
 def data_record(study: Study) -> DataRecord:
     """Return the record of the study as it is now."""
     manifest = current_manifest(study)
-    people = study.annotators.exclude(kind=Annotator.Kind.SIMULATED)
+    counts = _counts(study)
     shares = study.shares.select_related("account").order_by("pk")
-    consents = people.exclude(consent_sha256="").count()
     return DataRecord(
         study=study.name,
         slug=study.slug,
         manifest_sha256=study.manifest_sha256,
         notice=manifest.notice,
         state=study.get_state_display(),
-        people=people.count(),
-        consent=_consent(manifest, consents),
+        people=counts["people"],
+        consent=_consent(manifest, counts["consent_sha256"]),
         questions=tuple(f"{one.text} ({one.kind})" for one in manifest.frame.questions),
-        personal=tuple(_stored(study, field) for field in PERSONAL_FIELDS),
+        personal=tuple(_stored(study, field, counts) for field in PERSONAL_FIELDS),
         kept=KEPT,
         not_stored=NOT_STORED,
         roles=tuple((one.account.get_username(), ROLES(one.role).label) for one in shares),
@@ -112,19 +112,23 @@ def retention_sentence(study: Study, manifest: Manifest) -> str:
     return "It is stored until an owner erases it after the study has closed: the study file names no date."
 
 
-def _stored(study: Study, field: PersonalField) -> StoredField:
-    rows = apps.get_model("annotation", field.table).objects
+def _counts(study: Study) -> dict[str, int]:
+    """Return how many people the study has (`people`), and how many have a value in each personal column; one query."""
+    columns = [field.column for field in PERSONAL_FIELDS if field.table == "Annotator"]
+    filled = {name: ~Q(**{name: {} if name == "platform_parameters" else ""}) for name in (*columns, "consent_sha256")}
+    wanted = {name: Count("pk", filter=condition) for name, condition in filled.items()} | {"people": Count("pk")}
+    found: dict[str, int] = study.annotators.exclude(kind=Annotator.Kind.SIMULATED).aggregate(**wanted)
+    return found
+
+
+def _stored(study: Study, field: PersonalField, counts: dict[str, int]) -> StoredField:
     if field.table == "Annotator":
-        people = study.annotators.exclude(kind=Annotator.Kind.SIMULATED)
         is_random = field.column in ("token", "resume_code")  # always filled; after the erasure nobody was given them
-        count = 0 if is_random and study.erased_at else people.exclude(**{field.column: _empty(field)}).count()
+        count = 0 if is_random and study.erased_at else counts[field.column]
     else:
+        rows = apps.get_model("annotation", field.table).objects
         count = rows.filter(annotator__study=study).values("annotator").distinct().count()
     return StoredField(field.words, field.purpose, field.seen_by, count)
-
-
-def _empty(field: PersonalField) -> Any:
-    return {} if field.column == "platform_parameters" else ""
 
 
 def _consent(manifest: Manifest, count: int) -> str:

@@ -14,6 +14,7 @@ from annotation.studies.onboarding_plan import PlatformPlan
 LONGEST_GAP = timedelta(minutes=10)  # a longer one between two acts is a break, and no work
 AT_ONCE = 200  # annotators whose moments are in memory together
 MOST_PER_HOUR = 10_000.0
+PAYMENT_FIELDS = ["platform id or label", "code"]  # what the audit says that a download held
 
 
 @dataclass(frozen=True, slots=True)

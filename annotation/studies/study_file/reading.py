@@ -81,7 +81,7 @@ def parse(
     Raises StudyFileFault, which lists every fault with its key and line.
     """
     draft, lines = _translated(text, base)
-    _fill_in(draft, registered or {})
+    _fill_in(draft, registered or {}, earlier)
     parts, remains, faults = _validated(draft)
     known = {fault.key for fault in faults}
     seen = parts | remains
@@ -94,12 +94,19 @@ def parse(
     return Manifest(**parts)
 
 
-def _fill_in(draft: Draft, registered: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give each model that only names a registered one its settings."""
+def _fill_in(draft: Draft, registered: Mapping[str, Mapping[str, Any]], earlier: Manifest | None) -> None:
+    """Give each model that only names a registered one its settings, but not one that `earlier` has without any.
+
+    The images of such a model were imported, under a name that a registered model may have as well.
+    """
     models = draft.raw.get("models", {})
+    plans = earlier.models.items() if earlier else ()
+    bare = {(key, plan.name) for key, plan in plans if not plan.checkpoint and not plan.endpoint}
     for key, plan in models.items() if isinstance(models, dict) else ():
         if isinstance(plan, dict) and not plan.get("checkpoint") and not plan.get("endpoint"):
             name = plan.get("name")
+            if (key, name) in bare:
+                continue
             known = registered.get(name, {}) if isinstance(name, str) else {}
             models[key] = {**known, **{name: value for name, value in plan.items() if value != ""}}
 

@@ -3,11 +3,15 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from celery import current_app
+from django import forms
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from annotation.studies.audit import record
 from annotation.web.access.rate_limit import visitor_address
+from jobs import messages
 
 METHODS = "account_authentication_methods"  # of the session, as allauth writes them
 WORDS = {"password": "password", "mfa": "second factor", "socialaccount": "single sign-on"}
@@ -34,3 +38,20 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allau
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the address by which all tries are counted. (allauth's own method raises for a short header.)"""
         return visitor_address(request)
+
+
+class PasswordLinkForm(forms.Form):
+    """The e-mail address of an account whose password is forgotten.
+
+    A worker looks the address up and sends the mail. So the page answers the same, after the same work, whether an
+    account has the address or not, and it does not wait for the mail server.
+    """
+
+    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+
+    def save(self, request: HttpRequest) -> None:
+        """Ask a worker for the mail. (allauth's view calls this.)"""
+        site = settings.SITE_URL.rstrip("/") or request.build_absolute_uri("/").rstrip("/")
+        arguments = (self.cleaned_data["email"], site)
+        # A mail that no worker sent within an hour would surprise; the link itself is made when it is sent.
+        messages.send(current_app.signature("annotation.tasks.mail_password_links", args=arguments, expires=3600))

@@ -162,7 +162,7 @@ OPERATIONS = {
     "api:notices-read": Access(None, RESEARCHER),
     "api:study-check": Access(None, RESEARCHER),
     "api:study": Access(VIEWER, None, OWNER),
-    "api:study-file": Access(EDITOR, is_personal=True),  # the completion codes
+    "api:study-file": Access(EDITOR, EDITOR, is_personal=True),  # the completion codes
     "api:action": Access(None, EDITOR),
     "api:pilots": Access(None, EDITOR),
     "api:pilot": Access(VIEWER),
@@ -172,6 +172,8 @@ OPERATIONS = {
     "api:links": Access(OWNER, OWNER),
     "api:link": Access(None, None, OWNER),
     "api:invitations": Access(EDITOR, EDITOR, is_personal=True),
+    "api:people": Access(VIEWER),
+    "api:payment": Access(EDITOR, is_personal=True),
     "api:personal-data": Access(EDITOR, None, OWNER),
     "api:invitation-mails": Access(EDITOR, EDITOR, is_personal=True),
     "api:reminders": Access(None, EDITOR),
@@ -191,7 +193,10 @@ OPERATIONS = {
 # What names people, costs a query over all votes, or makes rows: an account gets so many of each in a minute.
 MOST_A_MINUTE = 30
 LIMITED = {
-    *((name, "GET") for name in ("payment-file", "answers-file", "invitations-file", "history-file", "api:votes")),
+    *(
+        (name, "GET")
+        for name in ("payment-file", "answers-file", "invitations-file", "history-file", "api:votes", "api:payment")
+    ),
     *((name, "POST") for name in ("make-invitations", "api:invitations", "begin-upload", "api:uploads", "tokens")),
 }
 

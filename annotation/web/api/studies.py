@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Router, Status
 
-from annotation.models import ReportJob, Study
+from annotation.models import Study
+from annotation.models.report_job import WatchedJob
 from annotation.reports.formats.document import as_document
 from annotation.reports.pilot.words import answer as answer_of
 from annotation.reports.pilot.words import assumptions
@@ -19,6 +20,7 @@ from annotation.studies import sharing
 from annotation.studies.audit import history, record
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.actions import ACTIONS
+from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.manifest import Manifest
 from annotation.studies.pilot.making import make_pilot
@@ -104,6 +106,18 @@ def get_file(request: HttpRequest, slug: str) -> HttpResponse:
     record("study file downloaded", study=study, actor=account_of(request))
     text = write_study_file(current_manifest(study))
     return HttpResponse(text, content_type="application/toml; charset=utf-8")
+
+
+@router.post(
+    "/studies/{slug}/file", response=gives(schemas.StudyDetailOut), operation_id="amend_study", url_name="study-file"
+)
+def amend_file(request: HttpRequest, slug: str, body: schemas.AmendmentIn) -> HttpResponse:
+    """Change the study file: freely while it is a draft, later what may still change, with a reason."""
+    study = study_called(slug)
+    manifest = parse_by_names(body.file, account=account_of(request), earlier=current_manifest(study))
+    amend(study=study, manifest=manifest, reason=body.reason, actor=account_of(request))
+    study.refresh_from_db()
+    return answer(detail_out(request, study, _warnings(manifest, body.file)))
 
 
 @router.post(
@@ -270,7 +284,7 @@ def get_result(
     `agreement` and `baseline` are what the size assumes about the metric and about always naming one model.
     """
     result = requested_result(study_called(slug), agreement=agreement, baseline=baseline)
-    if isinstance(result, ReportJob):
+    if isinstance(result, WatchedJob):
         return answer(state_out(result), status=202)
     sentences = [answer_of(result), *(assumptions(result) if result.plans else ())]
     return answer(schemas.PilotResultOut(sentences=sentences, result=as_document(result)))

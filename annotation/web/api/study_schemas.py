@@ -18,6 +18,12 @@ class StudyFileIn(Request):
     file: str = Field(max_length=2_000_000)
 
 
+class AmendmentIn(StudyFileIn):
+    """The whole changed study file. `reason`: the report prints it; a draft needs none."""
+
+    reason: str = Field(default="", max_length=500)
+
+
 class RoleIn(Request):
     """An account's role in the study; `none` ends it."""
 

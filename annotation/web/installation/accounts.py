@@ -2,15 +2,13 @@
 
 from typing import Any, cast
 
-from allauth.account.forms import default_token_generator
-from allauth.account.utils import user_pk_to_url_str
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -20,6 +18,7 @@ from annotation.studies.installation.accounts import (
     create_account,
     described,
     listed,
+    password_path,
     set_active,
     set_kind,
 )
@@ -81,8 +80,7 @@ def _page(request: HttpRequest, form: AccountForm, link: dict[str, Any] | None =
 
 def _with_link(request: HttpRequest, user: User, said: str) -> HttpResponse:
     """Show the page with a link with which the person chooses a password; it is not stored and ends when it is used."""
-    key = [user_pk_to_url_str(user), default_token_generator.make_token(user)]
-    address = request.build_absolute_uri(reverse("account_reset_password_from_key", args=key))
+    address = request.build_absolute_uri(password_path(user))
     record("password link made", actor=cast(User, request.user), account=user.get_username())
     return _page(request, AccountForm(), {"user": user, "address": address, "said": said})
 

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
@@ -81,10 +80,10 @@ def verbs_of(kind: Kind | None, state: str) -> list[tuple[str, Verb]]:
 
 def _rows(request: HttpRequest, kind: Kind | None, state: str, counts: job_list.Counts) -> dict[str, Any]:
     if kind is not None:
-        pages = Paginator(job_list.rows_of(kind, state), PER_PAGE)
-        pages.count = counts.get((kind.name, state), 0)  # counted already
-        shown = pages.get_page(request.GET.get("page"))
-        return {"page": shown, "rows": job_list.described((kind, job) for job in shown)}
+        after = _place(request.GET.get("after", ""))
+        jobs, following = job_list.page_after(kind, state, after, PER_PAGE)
+        places = {"is_first": after is None, "following": "-".join(map(str, following)) if following else ""}
+        return places | {"rows": job_list.described((kind, job) for job in jobs)}
     found = [
         (one, job)
         for one in KINDS
@@ -92,6 +91,12 @@ def _rows(request: HttpRequest, kind: Kind | None, state: str, counts: job_list.
         for job in job_list.rows_of(one, state)[:FIRST_ROWS]
     ]
     return {"rows": job_list.described(found)}
+
+
+def _place(text: str) -> job_list.Place | None:
+    """Return the place in the list that an address names; None, the beginning, for anything else."""
+    priority, separator, pk = text.partition("-")
+    return (number_in(priority), number_in(pk)) if separator else None
 
 
 @require_POST

@@ -3,6 +3,7 @@
 from base64 import b64decode
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
@@ -19,6 +20,7 @@ from annotation.studies.installation.registry import (
     request_check,
     request_trial,
 )
+from annotation.studies.study_file.registered import names_for_files
 from annotation.web.access.guard import researcher_page
 from annotation.web.installation.numbers import bytes_in_words
 from generation.models import DiffusionModel, ModelTrial
@@ -44,6 +46,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "prompt": USUAL_PROMPT,
         "has_models": bool(rows) or bool(words),
         "is_busy": any(one.is_busy for one in rows),
+        "nameable": names_for_files(),
+        "own_file": settings.OWN_METRICS_FILE,
     }
     return render(request, "web/installation/models.html", context)
 

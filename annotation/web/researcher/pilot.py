@@ -11,10 +11,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods
 
-from annotation.models import ReportJob, Study
+from annotation.models import ReportFileJob, ReportJob, Study
+from annotation.models.report_job import WatchedJob
 from annotation.reports.pilot.result import PilotResult
 from annotation.reports.pilot.words import answer, assumptions, facts, plan_sentence
 from annotation.reports.report_jobs.report_jobs import requested_result
+from annotation.reports.report_jobs.watched_jobs import retry
 from annotation.studies.current import current_manifest
 from annotation.studies.pilot.drawing import LEAST_PROMPTS, MOST_OVERLAP, usual_prompts
 from annotation.studies.pilot.making import make_pilot, may_have_pilot
@@ -52,12 +54,12 @@ class AssumedForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @researcher_page
 def pilot_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show a study's pilots and the form that makes one; of a pilot, its result. By POST, make a pilot."""
+    """Show a study's pilots and the form that makes one, or of a pilot its result. By POST, make a pilot."""
     study = get_object_or_404(Study.objects.select_related("pilot_of"), slug=slug)
+    if study.pilot_of is not None:
+        return _again(request, study) if request.method == "POST" else _result_page(request, study)
     if request.method == "POST":
         return _made(request, study)
-    if study.pilot_of is not None:
-        return _result_page(request, study)
     return _pilots_page(request, study, _new_form(study))
 
 
@@ -102,7 +104,7 @@ def _result_page(request: HttpRequest, pilot: Study) -> HttpResponse:
     except Refused as refusal:
         context |= {"refusal": str(refusal), "form": form}
         return render(request, "web/researcher/pilot_result.html", context, status=409)
-    if isinstance(result, ReportJob):
+    if isinstance(result, WatchedJob):
         return _wait(request, result, pilot)
     context |= {
         "answer": answer(result),
@@ -116,18 +118,35 @@ def _result_page(request: HttpRequest, pilot: Study) -> HttpResponse:
     return render(request, "web/researcher/pilot_result.html", context, status=status)
 
 
-def _wait(request: HttpRequest, job: ReportJob, pilot: Study) -> HttpResponse:
-    """Return the page that waits for the report, and shows the result then."""
+def _wait(request: HttpRequest, job: ReportJob | ReportFileJob, pilot: Study) -> HttpResponse:
+    """Return the page that waits for the report or for the plans made from it, and shows the result then."""
+    file = job.name if isinstance(job, ReportFileJob) else ""
     context = {
         "job": job,
         "study": pilot,
         "tab": "pilot",
-        "label": "The report of the pilot",
+        "label": "The sample size" if file else "The report of the pilot",
         "address": request.get_full_path(),
-        "progress": reverse("report-progress", args=[pilot.slug]),
-        "again": reverse("report-again", args=[pilot.slug]),
+        "progress": reverse(
+            "report-file-progress" if file else "report-progress", args=[pilot.slug, *([file] if file else [])]
+        ),
+        "again": request.get_full_path(),
     }
-    return render(request, "reports/report_progress.html", context, status=202)
+    status = 202 if job.is_waiting else 500
+    return render(request, "reports/report_progress.html", context, status=status)
+
+
+def _again(request: HttpRequest, pilot: Study) -> HttpResponse:
+    """Make again what the page waits for, if it failed."""
+    form = AssumedForm(request.GET)
+    try:
+        result = requested_result(pilot, **(form.cleaned_data if form.is_valid() else {}))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        if isinstance(result, WatchedJob) and not result.is_waiting:
+            retry(result)
+    return redirect(request.get_full_path())
 
 
 def _planning_address(pilot: Study, result: PilotResult) -> str:

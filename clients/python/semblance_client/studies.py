@@ -72,6 +72,16 @@ class Study:
         """Return the study file (TOML)."""
         return self._connection.call("get_study_file", slug=self.slug).body.decode()
 
+    def amend(self, file: str | Path, *, reason: str = "") -> "Study":
+        """Change the study file: freely while the study is a draft, later only what may still change.
+
+        file: the text, or the path of a file. reason: the report prints it, so it is needed once the study is launched.
+        """
+        text = file.read_text(encoding="utf-8") if isinstance(file, Path) else file
+        body = {"file": text, "reason": reason}
+        self.document = self._connection.call("amend_study", body=body, slug=self.slug).document
+        return self
+
     def history(self) -> Iterator[Json]:
         """Yield who did what and when, the latest first."""
         return pages(self._connection, "get_history", slug=self.slug)
@@ -215,6 +225,15 @@ class Study:
         """The open link: anyone who has it can take part."""
         answer = self._connection.call("list_invitations", query={"limit": 1}, slug=self.slug)
         return str(answer.document["open_link"])
+
+    def annotators(self) -> Iterator[Json]:
+        """Yield what each annotator does now, how fast, and which checks they passed, in the order of arrival."""
+        return pages(self._connection, "list_annotators", slug=self.slug)
+
+    def payment(self, rate: float) -> list[Json]:
+        """Return what each person who came is owed at a pay per hour, with their completion code."""
+        answer = self._connection.call("get_payment", query={"rate": rate}, slug=self.slug)
+        return list(answer.document["items"])
 
     def share(self, account: str, role: str) -> list[Json]:
         """Give an account a role (viewer, editor, owner; none ends it), and return all roles."""

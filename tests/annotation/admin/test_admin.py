@@ -95,7 +95,7 @@ def test_what_the_verb_refuses_is_said_in_the_form(researcher: Client) -> None:
 def test_the_study_page_and_its_file(researcher: Client) -> None:
     study = make_study(state="draft")
     page = researcher.get(address("change", study.pk))
-    assert "0 of 9" in page.content.decode()
+    assert f'href="{study.get_absolute_url()}">Progress, failures and alarms</a>' in page.content.decode()
     assert reverse("study-file", args=[study.slug]) in page.content.decode()
     file = researcher.get(reverse("study-file", args=[study.slug]))
     assert file["Content-Disposition"] == 'attachment; filename="study.toml"'
@@ -182,7 +182,6 @@ def test_failed_jobs_are_retried_from_the_study_page(researcher: Client, worker:
     study = create_study(manifest=make_manifest(source="generated", comparisons=1))
     launch(study=study)
     GenerationJob.objects.update(state="failed", error="The checkpoint is not there.")
-    assert "The checkpoint is not there. (2 jobs)" in researcher.get(address("change", study.pk)).content.decode()
     press(researcher, study, "retry")
     assert set(GenerationJob.objects.values_list("state", flat=True)) == {"queued"}
 

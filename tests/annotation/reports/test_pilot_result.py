@@ -5,17 +5,23 @@ from io import StringIO
 from itertools import count
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from annotation.models import Study, Vote
+from annotation.models import ReportFileJob, Study, Vote
 from annotation.reports.pilot import result
 from annotation.reports.pilot.result import person_of, possible_flips
 from annotation.reports.pilot.words import answer, plan_sentence
-from annotation.reports.report_jobs import report_jobs
+from annotation.reports.report_jobs import downloads, report_jobs
 from annotation.reports.report_jobs.report_jobs import result_at_once
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.planning.question import Design, ask, refuse_impossible
+from annotation.studies.planning.sample_size import recommended_size
+from annotation.studies.tokens import create_token
+from annotation.tasks import make_report, make_report_file
 from tests.annotation.reports.voted_studies import Plan
 from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.factories import make_study
@@ -99,14 +105,60 @@ def test_the_command_prints_the_result(pilot: Study) -> None:
         call_command("pilot", pilot.slug, "--agreement", "nan", stdout=StringIO())
 
 
-def test_the_page_shows_the_result_once_the_report_is_made(
+def test_the_page_waits_for_the_report_and_then_for_the_plans(
     pilot: Study, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(report_jobs, "enqueue", lambda _jobs: None)
+    monkeypatch.setattr(downloads, "enqueue", lambda _jobs: None)
     address = reverse("study-pilot", args=[pilot.slug])
-    monkeypatch.setattr(report_jobs, "finished_report", lambda _job: None)
-    assert admin_client.get(address).status_code == 202
-    monkeypatch.undo()
-    text = admin_client.get(address).content.decode()
+    assert "The report of the pilot is waiting" in shown(admin_client, address, 202)
+    make_report()
+    assert "The sample size is waiting" in shown(admin_client, address, 202)
+    make_report_file()
+    monkeypatch.setattr(result, "recommended_size", None)  # from here on, no page simulates
+    text = shown(admin_client, address)
     assert "Gwet&#x27;s AC1" in text
+    monkeypatch.setattr(result, "recommended_size", recommended_size)
     assert f'<p class="lead">{answer(result_at_once(pilot))}</p>' in text
     assert "a share above 0.5" in admin_client.get(address, {"agreement": "1", "baseline": "0.6"}).content.decode()
+    other = f"{address}?agreement=0.9&baseline=0.6"
+    assert "The sample size is waiting" in shown(admin_client, other, 202), "other assumptions, other plans"
+    make_report_file()
+    assert shown(admin_client, other) != text
+    token = create_token(account=User.objects.get(username="admin"), name="t", scopes=["read"], days=1)[1]
+    of_api = admin_client.get(f"/api/v1/studies/{pilot.slug}/pilot", headers={"Authorization": f"Bearer {token}"})
+    assert of_api.json()["sentences"][0] == answer(result_at_once(pilot))
+
+
+def test_plans_are_made_again_after_an_amendment_of_the_study_or_a_failure(
+    pilot: Study, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_jobs, "enqueue", lambda _jobs: None)
+    monkeypatch.setattr(downloads, "enqueue", lambda _jobs: None)
+    address = reverse("study-pilot", args=[pilot.slug])
+    for make in (make_report, make_report_file):
+        shown(admin_client, address, 202)
+        make()
+    first = shown(admin_client, address)
+    main = pilot.pilot_of
+    assert main
+    plan = current_manifest(main)
+    more = plan.model_copy(update={"annotation": plan.annotation.model_copy(update={"overlap": 3})})
+    amend(study=main, manifest=more)
+    assert "The sample size is waiting" in shown(admin_client, address, 202)
+    job = ReportFileJob.objects.get()
+    ReportFileJob.objects.update(state="failed", error="The disk is full.")
+    assert "The sample size could not be made: The disk is full." in shown(admin_client, address, 500)
+    assert admin_client.post(address).status_code == 302
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("queued", "")
+    make_report_file()
+    again = shown(admin_client, address)
+    assert "3 votes each" in again
+    assert "5 votes each" in first
+
+
+def shown(client: Client, address: str, status: int = 200) -> str:
+    page = client.get(address)
+    assert page.status_code == status
+    return page.content.decode()

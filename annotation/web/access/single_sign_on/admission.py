@@ -11,16 +11,17 @@ from typing import Any
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from annotation.studies.audit import record
-from annotation.studies.installation.accounts import create_account
+from annotation.studies.installation.accounts import create_account, with_email
 from annotation.studies.sharing import is_researcher
-from annotation.web.access.single_sign_on.claims import is_same_email, is_verified_email
+from annotation.web.access.single_sign_on.claims import is_verified_email
 from jobs.refusals import Refused
 
 UNVERIFIED = "{issuer} has not verified your e-mail address, so we cannot tell which account is yours."
@@ -41,7 +42,7 @@ class SignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
         """Bind a login to its account, or refuse it with a sentence. Nobody signs up by allauth's own forms."""
         try:
             if not sociallogin.is_existing:
-                sociallogin.connect(request, _account(sociallogin.claims))
+                _bind(request, sociallogin)
             refuse_account(sociallogin.user, sociallogin.claims)
         except Refused as refusal:
             record("login refused", by="single sign-on")
@@ -55,6 +56,17 @@ class SignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """Return False."""
         return False
+
+
+def _bind(request: HttpRequest, login: SocialLogin) -> None:
+    """Bind the issuer's name of the person to their account, or find that another login of theirs just did."""
+    account = _account(login.claims)
+    try:
+        with transaction.atomic():
+            login.connect(request, account)
+    except IntegrityError:  # two tabs of one person came back from the issuer at once
+        login.account = SocialAccount.objects.get(provider=login.account.provider, uid=login.account.uid)
+        login.user = login.account.user
 
 
 def failure(request: HttpRequest, sentence: str, status: int = 403) -> HttpResponse:
@@ -83,12 +95,21 @@ def _account(claims: Mapping[str, Any]) -> User:
         raise Refused(UNVERIFIED.format(issuer=settings.SINGLE_SIGN_ON.name))
     email = str(claims["email"])
     _refuse_domain(email)
-    found = [user for user in User.objects.filter(email__iexact=email)[:20] if is_same_email(user.email, email)]
+    found = with_email(email) or [_made(email)]
     if len(found) > 1:
         raise Refused(SEVERAL)
-    if found:
-        refuse_account(found[0], claims)
-        return found[0]
+    refuse_account(found[0], claims)
+    return found[0]
+
+
+def _made(email: str) -> User:
+    """Return a new account for an e-mail, or the one that another login of the same person made meanwhile."""
     if not settings.SINGLE_SIGN_ON.creates_accounts:
         raise Refused(UNKNOWN)
-    return create_account(name=_NO_NAME.sub("", email), email=email, kind="researcher", actor=None)
+    try:
+        return create_account(name=_NO_NAME.sub("", email), email=email, kind="researcher", actor=None)
+    except Refused:
+        meanwhile = with_email(email)
+        if not meanwhile:
+            raise
+        return meanwhile[0]

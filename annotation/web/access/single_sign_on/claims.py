@@ -58,14 +58,6 @@ def _key(keys: Mapping[str, Any], kid: str, algorithm: str) -> jwt.PyJWK:
     return found[0]
 
 
-def is_same_email(one: str, other: str) -> bool:
-    """Return whether two e-mails are the same address. Letters outside ASCII must be the same.
-
-    A database that ignores case takes the Turkish dotless i for an i, but the address is somebody else's.
-    """
-    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
-
-
 def is_verified_email(claims: Mapping[str, Any]) -> bool:
     """Return whether the issuer says that the e-mail is the person's. Some issuers write the boolean as a text."""
     return bool(claims.get("email")) and claims.get("email_verified") in (True, "true")

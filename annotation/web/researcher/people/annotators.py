@@ -19,7 +19,7 @@ from annotation.reports.report_jobs.retention import erase_annotator, erasure_ef
 from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.people.annotator_rows import annotator_rows, with_counts
-from annotation.studies.people.payment import MOST_PER_HOUR, payments
+from annotation.studies.people.payment import MOST_PER_HOUR, PAYMENT_FIELDS, payments
 from annotation.voting.annotators import free_leases
 from annotation.web.access.guard import researcher_page
 from generation.tables.formulas import cell
@@ -75,7 +75,7 @@ def payment_file(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return render(request, "web/researcher/annotators.html", _context(request, study, form), status=400)
     rate = form.cleaned_data["rate"]
-    record("payment downloaded", study=study, actor=cast(User, request.user), fields=["platform id or label", "code"])
+    record("payment downloaded", study=study, actor=cast(User, request.user), fields=PAYMENT_FIELDS)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-payment.csv"'
     writer = csv.writer(response)

@@ -11,7 +11,16 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from django.conf import settings
+from django.contrib import admin
+from django.db import connection
+from django.test import override_settings
+from django.urls import clear_url_caches
+
+from config.environment import Environment
+from config.single_sign_on import APPS, single_sign_on
 
 CLIENT, SECRET = "semblance-client", "a secret of the client that is long enough"
 
@@ -97,3 +106,38 @@ def fake_issuer() -> Iterator[FakeIssuer]:
         yield _Handler.issuer
         server.shutdown()
         thread.join()
+
+
+def variables(issuer: str, **more: str) -> dict[str, str]:
+    return {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_NAME": "Lab"} | more
+
+
+@contextmanager
+def switched_on(issuer: FakeIssuer) -> Iterator[None]:
+    """Switch the login on in this process, with its tables and addresses, as the variables of an installation would."""
+    issuer.claims, issuer.changes, issuer.asked = {}, {}, []
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables(issuer.address).items():
+            patch.setenv(name, value)
+        chosen = single_sign_on(Environment())
+    with override_settings(
+        INSTALLED_APPS=[*settings.INSTALLED_APPS, *APPS],
+        ROOT_URLCONF="tests.annotation.web.access.with_single_sign_on",
+        SINGLE_SIGN_ON=chosen,
+        SOCIALACCOUNT_PROVIDERS=chosen.providers,
+    ):
+        from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+
+        tables = (SocialApp, SocialAccount, SocialToken)
+        with connection.schema_editor() as editor:
+            for model in tables:
+                editor.create_model(model)
+        clear_url_caches()
+        yield
+        with connection.schema_editor() as editor:
+            for model in reversed(tables):
+                editor.delete_model(model)
+    for model in tables:
+        if admin.site.is_registered(model):
+            admin.site.unregister(model)
+    clear_url_caches()

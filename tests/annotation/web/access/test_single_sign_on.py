@@ -2,28 +2,41 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from threading import Barrier, BrokenBarrierError
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.conf import settings as configured
-from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client, override_settings
-from django.urls import clear_url_caches
 
 from annotation.models import AuditEntry
-from annotation.web.access.single_sign_on.claims import TokenRefused, is_same_email, is_verified_email, verified_claims
+from annotation.studies.installation.accounts import is_same_email, with_email
+from annotation.web.access.single_sign_on.claims import TokenRefused, is_verified_email, verified_claims
 from config.environment import Environment
 from config.single_sign_on import APPS, SingleSignOn, single_sign_on
-from tests.annotation.web.access.fake_issuer import CLIENT, SECRET, FakeIssuer, fake_issuer, key_set, token
+from tests.annotation.web.access.fake_issuer import (
+    CLIENT,
+    SECRET,
+    FakeIssuer,
+    fake_issuer,
+    key_set,
+    switched_on,
+    token,
+    variables,
+)
 
 BEGIN, BACK = "/accounts/single-sign-on/", "/accounts/single-sign-on/callback/"
+TABS = 4
 ADA = {"email": "ada@lab.example", "email_verified": True}
 
 
@@ -101,39 +114,10 @@ def test_an_email_counts_only_if_the_issuer_says_that_it_is_verified() -> None:
 
 
 # --- the whole login --------------------------------------------------------------------------------
-def variables(issuer: str, **more: str) -> dict[str, str]:
-    return {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, "OIDC_NAME": "Lab"} | more
-
-
 @pytest.fixture
-def on(issuer: FakeIssuer, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeIssuer]:
-    """Switch it on in this process, with its tables and addresses, as the variables of an installation would."""
-    for name, value in variables(issuer.address).items():
-        monkeypatch.setenv(name, value)
-    issuer.claims, issuer.changes, issuer.asked = {}, {}, []
-    installed = [*configured.INSTALLED_APPS, *APPS]
-    chosen = single_sign_on(Environment())
-    with override_settings(
-        INSTALLED_APPS=installed,
-        ROOT_URLCONF="tests.annotation.web.access.with_single_sign_on",
-        SINGLE_SIGN_ON=chosen,
-        SOCIALACCOUNT_PROVIDERS=chosen.providers,
-    ):
-        from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-
-        tables = (SocialApp, SocialAccount, SocialToken)
-        with connection.schema_editor() as editor:
-            for model in tables:
-                editor.create_model(model)
-        clear_url_caches()
+def on(issuer: FakeIssuer, transactional_db: None) -> Iterator[FakeIssuer]:
+    with switched_on(issuer):
         yield issuer
-        with connection.schema_editor() as editor:
-            for model in reversed(tables):
-                editor.delete_model(model)
-    for model in tables:
-        if admin.site.is_registered(model):
-            admin.site.unregister(model)
-    clear_url_caches()
 
 
 def person(name: str = "ada", email: str = "ada@lab.example", **more: Any) -> User:
@@ -278,6 +262,66 @@ def test_accounts_are_made_at_the_first_login_if_the_settings_say_so(on: FakeIss
     assert (made.username, made.is_staff, made.is_superuser) == ("obrien@Lab.example", True, False)
     assert not made.has_usable_password()
     assert not made.has_perm("annotation.add_study")
+
+
+def test_first_logins_of_one_person_at_once_all_succeed(on: FakeIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from allauth.socialaccount.models import SocialAccount
+
+    from annotation.web.access.single_sign_on import admission, provider
+
+    # One nonce for all: the issuer of the tests answers all of them with the same token.
+    monkeypatch.setattr(provider, "secrets", SimpleNamespace(token_urlsafe=lambda _bytes: "the nonce"))
+    on.claims = {"email": "grace@lab.example", "email_verified": True, "sub": "person-2", "nonce": "the nonce"}
+    ours = replace(configured.SINGLE_SIGN_ON, creates_accounts=True, domains=("lab.example",))
+    together, find = Barrier(TABS), with_email
+
+    def found_together(email: str) -> list[User]:
+        """Look the account up; no tab goes on before all have looked."""
+        found = find(email)
+        with suppress(BrokenBarrierError):  # the second look of a tab has no partner
+            together.wait(timeout=5)
+        together.abort()
+        return found
+
+    monkeypatch.setattr(admission, "with_email", found_together)
+
+    def log_in(tab: tuple[Client, str]) -> tuple[int, str]:
+        try:
+            answer = tab[0].get(BACK, {"code": "c", "state": tab[1]})
+            return answer.status_code, who(tab[0])
+        finally:
+            connection.close()
+
+    with override_settings(SINGLE_SIGN_ON=ours):
+        tabs = [(client, begun(client)["state"]) for client in (Client() for _tab in range(TABS))]
+        with ThreadPoolExecutor(TABS) as pool:
+            answers = list(pool.map(log_in, tabs))
+    assert answers == [(302, "grace@lab.example")] * TABS
+    assert User.objects.count() == SocialAccount.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+@pytest.mark.parametrize("by", ["its page", "the list"])
+def test_an_account_with_a_binding_is_deleted_also_while_the_login_is_off(on: FakeIssuer, is_on: bool, by: str) -> None:
+    from allauth.socialaccount.models import SocialAccount
+
+    root = person("root", "root@lab.example", is_superuser=True)
+    ada, grace = person(), person("grace", "grace@lab.example")
+    for account in (ada, grace):
+        SocialAccount.objects.create(user=account, provider="single-sign-on", uid=account.username)
+    client = Client()
+    client.force_login(root)
+    apps = [app for app in configured.INSTALLED_APPS if is_on or app not in APPS]
+    with override_settings(INSTALLED_APPS=apps):
+        if by == "its page":
+            answer = client.post(f"/admin/auth/user/{ada.pk}/delete/", {"post": "yes"})
+        else:
+            chosen = {"action": "delete_selected", "_selected_action": [ada.pk], "post": "yes"}
+            answer = client.post("/admin/auth/user/", chosen)
+        assert answer.status_code == 302
+        connection.check_constraints()
+    assert set(User.objects.values_list("username", flat=True)) == {"root", "grace"}
+    assert list(SocialAccount.objects.values_list("uid", flat=True)) == ["grace"]
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""The German catalogue: complete for the annotator's pages, and compiled from the current source."""
+"""The German catalogue: complete for the annotator's pages and the login, and compiled from the current source."""
 
 import gettext
 import re
@@ -14,6 +14,7 @@ TEMPLATES = Path(settings.BASE_DIR) / "templates"
 PAGES = [
     *TEMPLATES.glob("*.html"),
     *(TEMPLATES / "web" / "annotator").glob("*.html"),
+    *(TEMPLATES / "account").glob("*.html"),
     TEMPLATES / "web" / "landing.html",
 ]
 FILLED_IN = re.compile(r"{% blocktranslate[^%]*%}(.+?)(?:{% plural %}.+?)?{% endblocktranslate %}", re.DOTALL)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-from annotation.models import Annotator, ApiToken, RepeatableAnswer, Study
+from annotation.models import Annotator, ApiToken, AuditEntry, RepeatableAnswer, Study
 from annotation.studies.sharing import Role
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.tokens import Scope, create_token
@@ -27,7 +27,7 @@ from annotation.web.urls import api
 from generation.models import DiffusionModel
 from tests.annotation.reports.voted_studies import crossed
 from tests.annotation.reports.voted_studies import make_study as make_voted_study
-from tests.factories import make_manifest, make_researcher, make_study, member
+from tests.factories import give_vote, make_manifest, make_researcher, make_study, member
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "delete")
@@ -292,3 +292,37 @@ def test_the_file_of_a_study_comes_back_as_it_went(script: Script) -> None:
     assert text == write_study_file(make_manifest(source="generated"))
     assert script.ask("delete", "studies/study") == (204, None)
     assert not Study.objects.filter(pk=study.pk).exists()
+
+
+def test_a_study_is_amended_by_its_file(script: Script) -> None:
+    study = make_study(comparisons=3, annotation={"overlap": 2})
+    text = script.call("get", "studies/study/file").content.decode()
+    more = text.replace("overlap = 2", "overlap = 5")
+    status, refused = script.ask("post", "studies/study/file", {"file": more})
+    assert (status, refused["detail"]) == (409, "An amendment needs its reason: the report prints it.")
+    status, changed = script.ask("post", "studies/study/file", {"file": more, "reason": "more votes"})
+    assert (status, changed["progress"]["slot_total"]) == (200, 15)
+    assert study.manifest_versions.latest("number").reason == "more votes"
+    status, refused = script.ask("post", "studies/study/file", {"file": "overlap = [", "reason": "x"})
+    assert (status, refused["errors"][0]["line"]) == (422, 1)
+    kept = script.ask("post", "studies/study/file", {"file": more.replace("prompt 1", "prompt 9"), "reason": "x"})
+    assert kept[0] == 409
+
+
+def test_annotators_and_what_they_are_owed(script: Script) -> None:
+    study = make_study(comparisons=3, platform={"id_parameter": "PROLIFIC_PID", "complete_code": "C0DE"})
+    ada, grace = invite(study=study, label="Ada"), invite(study=study, label="Grace")
+    give_vote(ada)
+    Annotator.objects.filter(pk=ada.pk).update(state="finished", external_id="p1", finished_at=timezone.now())
+    status, listed = script.ask("get", "studies/study/people")
+    assert (status, listed["count"]) == (200, 2)
+    first, second = listed["items"]
+    assert (first["name"], first["situation"], first["votes"], first["quota"]) == ("Ada", "done", 1, 3)
+    assert (second["name"], second["situation"], second["last_seen_at"]) == ("Grace", "invited", None)
+    shown = str(listed)
+    assert not [one for one in ("p1", ada.token, grace.token, "C0DE") if one in shown]
+    status, owed = script.ask("get", "studies/study/payment?rate=12")
+    assert (status, [(one["name"], one["votes"], one["code"]) for one in owed["items"]]) == (200, [("p1", 1, "C0DE")])
+    assert AuditEntry.objects.filter(verb="payment downloaded", study_id=study.pk).count() == 1
+    for rate in ("-1", "nan", "inf", "x", ""):
+        assert script.ask("get", f"studies/study/payment?rate={rate}")[0] == 422, rate

@@ -107,6 +107,30 @@ def test_failed_jobs_stand_first_with_their_error_and_study_and_are_retried(
     assert list(verbs) == ["jobs retried", "jobs given up", "jobs cancelled"]
 
 
+def test_each_page_of_a_kind_goes_on_after_the_last_job_of_the_page_before(
+    model: DiffusionModel, study: Study, admin_client: Client
+) -> None:
+    ScoringJob.objects.all().delete()
+    sets = study.comparisons.earliest("pk").image_set_a
+    for number in range(120):
+        ScoringJob.objects.create(image_set=sets, metric=f"m{number:03}", priority=number % 3, state="queued")
+    address, seen, pages = "jobs/?state=queued&kind=scores", [], 0
+    while address:
+        html = shown(admin_client, address)
+        seen += re.findall(r"<h2>m(\d+) of", html)
+        following = re.search(r'rel="next" href="([^"]+)"', html)
+        address = f"jobs/{following[1].replace('&amp;', '&')}" if following else ""
+        pages += 1
+    in_order = sorted(range(120), key=lambda number: (-(number % 3), number))
+    assert list(map(int, seen)) == in_order, "each job once, the highest priority first"
+    assert pages == 3
+    ScoringJob.objects.update(state="failed", error="x")
+    seen = re.findall(r"<h2>m(\d+) of", shown(admin_client, "jobs/?state=failed&kind=scores"))
+    assert list(map(int, seen)) == sorted(range(120), key=lambda number: (number % 3, -number))[:50]
+    for odd in ("x", "-", "0-", "-5", "9-x", "٣-٤", "1" * 40 + "-1"):
+        assert admin_client.get(f"/installation/jobs/?state=failed&kind=scores&after={odd}").status_code == 200
+
+
 def test_images_that_cost_money_are_asked_for_again_after_their_price_is_seen(
     model: DiffusionModel, admin_client: Client
 ) -> None:

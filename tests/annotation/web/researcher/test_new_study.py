@@ -221,3 +221,20 @@ def test_the_page_lists_the_encoders_and_metrics_that_its_file_may_name(
         assert researcher.post("/studies/new/check", {"file": filled() + metric}).json()["faults"] == []
     (tmp_path / "list.toml").write_text("nonsense")
     assert "own:spread" not in researcher.get("/studies/new/").text
+
+
+def test_an_admin_adds_an_encoder_by_a_file_that_names_its_folder(
+    admin_client: Client, researcher: Client, models: None
+) -> None:
+    said = unescape(admin_client.get("/installation/models/").content.decode())
+    (line,) = re.findall(r'encoder = {kind = "dinov2"[^}]+}', said)
+    text = f'{filled()}\n[[metrics]]\nname = "vendi"\nneeds = "embeddings"\n{line}\n'
+    assert "no study of this installation has used" in str(faults(researcher, text))
+    assert admin_client.post("/studies/new/", {"file": text, "create": "1"}).status_code == 302
+    assert faults(researcher, text) == []
+    assert line in unescape(researcher.get("/studies/new/").content.decode())
+
+
+def faults(client: Client, text: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = client.post("/studies/new/check", {"file": text}).json()["faults"]
+    return found
