@@ -35,7 +35,7 @@ LIMIT = 12
 # docs/decisions/2026-11-29-desk.md says why: programs ask for the one, and Django's page before the deletion of an
 # account asks each table that names accounts.
 EXCEPTIONS = ("/metrics", "/admin/auth/user/1/delete/")
-OF_THE_REPORT = ("report", "explorer", "explored-comparison")  # counted by the tests of the report's pages
+OF_THE_REPORT = ("report", "explorer", "explored-comparison")  # counted by the tests of the report
 NO_PAGES = ("-file", "-figure", "-qr", "-image", "-curves", "-picture")
 VOTES = [["A"] * 5, ["B"] * 5, ["A", "A", "A", "B", "A"]] * 4
 OF_ACCOUNTS = ("/accounts/password/change/", "/accounts/2fa/", "/accounts/logout/", "/admin/", "/admin/annotation/")
@@ -64,20 +64,12 @@ def busy_study(root: User) -> Study:
     return study
 
 
-def closed_study(slug: str, pilot_of: Study | None = None) -> Study:
-    """Return a closed study with a report; a pilot, if it is one of another study."""
-    study = make_voted_study(Plan(VOTES, [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0)] * 4, slug=slug))
-    Study.objects.filter(pk=study.pk).update(pilot_of=pilot_of)
-    study.refresh_from_db()
-    return study
-
-
 @pytest.fixture
 def studies() -> list[Study]:
-    """A busy study, its closed pilot, a closed study, and an installation with something on each page."""
+    """A busy study, a closed one, and an installation with something on each page."""
     root = User.objects.create_superuser("root", email="root@lab.example")
     busy = busy_study(root)
-    found = [busy, closed_study("pilot", pilot_of=busy), closed_study("closed")]
+    found = [busy, make_voted_study(Plan(VOTES, [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0)] * 4))]
     busy_installation(busy, root)
     create_token(account=root, name="notebook", scopes=["read"], days=30)
     return found
@@ -110,13 +102,12 @@ def pages_of(study: Study) -> Iterator[str]:
 
 
 def test_pages_of_an_owner(studies: list[Study]) -> None:
-    busy, pilot, closed = studies
+    busy, closed = studies
     owner = member(busy, "owner")
-    for study in (pilot, closed):
-        StudyShare.objects.create(study=study, account=owner, role="owner")
+    StudyShare.objects.create(study=closed, account=owner, role="owner")
     client, of_results = client_of(owner), ("study", "study-annotators", "study-history")
     assert too_many(client, pages_of(busy)) == {}
-    assert too_many(client, [address("study-pilot", pilot), *(address(name, closed) for name in of_results)]) == {}
+    assert too_many(client, (address(name, closed) for name in of_results)) == {}
 
 
 def admin_pages() -> Iterator[str]:
