@@ -73,8 +73,7 @@ class Campaign:
         forms = list(self._forms())
         assert len(forms) > 20, "the forms of the pages are read"
         operations = list(self._operations())
-        fresh = httpx.Limits(max_keepalive_connections=0)  # a server may end a connection that is kept
-        with httpx.Client(base_url=self.url, timeout=120, limits=fresh, follow_redirects=False) as client:
+        with httpx.Client(base_url=self.url, timeout=120, follow_redirects=False) as client:
             for _ in range(count):
                 visitor = self.draw.choice(self.visitors)
                 kind = self.draw.random()

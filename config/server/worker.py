@@ -168,6 +168,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         req._expected_100_continue = False
         return super().handle_request(req, conn)
 
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        """Drop an unread body, which is in memory: gunicorn drops 64 KiB, then closes a connection called kept."""
+        return keepalive and conn.parser.finish_body()
+
     def handle_error(self, req: Any, client: BufferedSocket, addr: Any, exc: Exception) -> None:
         """Log the fault, and answer it unless the request has a response: a second one would answer the next request.
 

@@ -312,6 +312,24 @@ def test_a_connection_is_kept_and_requests_may_follow_each_other_at_once(server:
         received_until(client, b"GET /1 0 0")
 
 
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_connection_is_kept_after_a_large_body_that_nobody_reads(server: Server, is_chunked: bool) -> None:
+    size = 3 * 2**20
+    length, body = (
+        (b"Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (size, bytes(size)))
+        if is_chunked
+        else (b"Content-Length: %d" % size, bytes(size))
+    )
+    with server.connect() as client:
+        for _ in range(3):
+            client.sendall(b"POST /unread HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n" + body)
+            head = received_until(client, b"\r\n\r\n").lower()
+            assert head.startswith(b"http/1.1 403 ")
+            assert b"connection: close" not in head
+        client.sendall(WHOLE)
+        received_until(client, b"GET /1 0 0")
+
+
 def test_a_client_may_wait_to_be_told_to_send_its_body(server: Server) -> None:
     with server.connect(b"POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n") as client:
         received_until(client, b"HTTP/1.1 100 Continue\r\n\r\n")
