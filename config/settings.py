@@ -109,7 +109,7 @@ else:
             "reconnect_timeout": 1,  # short, so that the pool tries again at the next request, not minutes later
         },
         "connect_timeout": 2,
-        "tcp_user_timeout": 10_000,  # ms without a sign of life, after which a machine that vanished counts as gone
+        "tcp_user_timeout": 2_000,  # ms without a sign of life, after which a machine that vanished counts as gone
         # The statements of a vote (voting/storage/sql.py) are planned once for each connection and size of ids.
         "prepare_threshold": 5,
         "options": "-c plan_cache_mode=force_generic_plan",

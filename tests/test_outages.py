@@ -7,6 +7,8 @@ import resource
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +41,7 @@ from jobs.work import work_next
 from tests.generation.planned_sets import planned
 
 handler500 = urls.handler500
+PATIENCE_SECONDS = 600  # with a busy machine; nothing asserts a duration
 FAULT: list[BaseException] = []
 
 
@@ -184,16 +187,35 @@ def test_an_outage_is_logged_without_its_traceback() -> None:
     assert (record.exc_info, record.getMessage()) == (None, f"failed: {outage(error)}")
 
 
-def test_after_a_failure_one_in_a_while_may_try() -> None:
+def test_after_a_failure_no_visitor_tries_until_a_thread_has_succeeded() -> None:
+    breaker, tried, is_back, seen = Breaker(seconds=0.01), threading.Semaphore(0), threading.Event(), list[bool]()
+
+    def attempt() -> None:
+        seen.append(breaker.may_try())
+        tried.release()
+        if not is_back.is_set():
+            raise psycopg.OperationalError("connection refused")
+
+    assert breaker.may_try()
+    breaker.failed(attempt)
+    breaker.failed(attempt)
+    assert not breaker.may_try()
+    for _ in range(3):
+        assert tried.acquire(timeout=PATIENCE_SECONDS)
+    is_back.set()
+    assert len([one for one in threading.enumerate() if one.name == "database breaker"]) == 1
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not breaker.may_try():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not any(seen)
+
+
+def test_a_forked_process_tries_for_itself() -> None:
     breaker = Breaker(seconds=3600)
-    assert breaker.may_try()
-    assert breaker.may_try()
-    breaker.failed()
+    breaker.failed(lambda: None)
     assert not breaker.may_try()
-    breaker._next_try_at = 1.0  # the hour is over
-    assert breaker.may_try()
-    assert not breaker.may_try()
-    breaker.succeeded()
+    breaker._broken_in += 1  # as a child of the process sees it, in which no thread tries again
     assert breaker.may_try()
 
 
