@@ -3,13 +3,13 @@
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from generation.pictures.png_colours import profile_of
+from generation.pictures.profile_colours import shown_colours, shown_greys
 from generation.pictures.profiles import space_of
 from jobs.refusals import Refused
 
-_SRGB = ImageCms.createProfile("sRGB")
 _SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 # The colour mode for each of Pillow's modes; alpha is handled separately.
 _COLOURS = {mode: mode for mode in ("L", "RGB", "CMYK")}
@@ -21,7 +21,7 @@ _SPACES = {"L": ("GRAY", "RGB"), "RGB": ("RGB",), "CMYK": ("CMYK",)}
 def as_srgb(image: Image.Image) -> Image.Image:
     """Return the image as a colour-managed viewer shows it on a white page, in mode RGB and without metadata.
 
-    A colour profile is converted to sRGB (perceptual); a broken profile, or one for another kind of pixels, is ignored,
+    A colour profile is converted to sRGB; a broken profile, or one for another kind of pixels, is ignored,
     as in browsers. A PNG without a profile is read by its sRGB, gAMA and cHRM chunks. Sixteen bits are scaled to eight,
     transparency is laid over white. An RGB image with none of these keeps its pixels bit for bit. Raises Refused for
     pixels without a defined colour, and for colours that viewers read differently.
@@ -100,11 +100,9 @@ def _in_srgb(colour: Image.Image, image: Image.Image) -> Image.Image:
 
 
 def _converted(colour: Image.Image, profile: bytes, space: str) -> Image.Image | None:
+    """Return the colours in sRGB; None if the profile is for other kinds of pixels."""
     if space not in _SPACES[colour.mode]:
         return None
-    pixels = colour.convert("RGB") if (space, colour.mode) == ("RGB", "L") else colour
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        return ImageCms.profileToProfile(pixels, source, _SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
+    if space == "CMYK":  # Chromium and LittleCMS differ by up to 70 of 255, whatever intent and black point it is given
+        raise Refused("has a colour profile of printing inks (CMYK), which viewers read differently: save it in sRGB")
+    return shown_greys(colour, profile) if space == "GRAY" else shown_colours(colour.convert("RGB"), profile)

@@ -11,32 +11,33 @@ _D50 = (0.9642, 1.0, 0.8249)
 _FAR = 0.3
 _STEEP = 16
 _NEWEST = 4  # the major version; LittleCMS also reads version 5, browsers do not
+_IMPOSSIBLE = "has a colour profile with a curve that viewers read differently: save it in sRGB"
 # Tags that LittleCMS obeys and browsers ignore, or the other way round.
 _DISPUTED = (b"cicp", b"D2B0", b"D2B1", b"D2B2")
-_COLUMNS, _CURVES = (b"rXYZ", b"gXYZ", b"bXYZ"), (b"rTRC", b"gTRC", b"bTRC")
+COLUMNS, CURVES = (b"rXYZ", b"gXYZ", b"bXYZ"), (b"rTRC", b"gTRC", b"bTRC")
 # How many numbers a parametric curve has, by its type (ICC.1, table 67).
-_NUMBER_COUNTS = (1, 3, 4, 5, 7)
+NUMBER_COUNTS = (1, 3, 4, 5, 7)
 
 
 def space_of(profile: bytes) -> str | None:
     """Return the colour space of a profile's pixels, RGB, GRAY or CMYK; None if browsers ignore it as broken.
 
-    Raises Refused for a profile that viewers read differently: for other kinds of pixels than an image has, or with
-    tables or tags that only some of them follow.
+    Raises Refused for a profile that viewers read differently: for other kinds of pixels than an image has, with tags
+    that only some of them follow, or with tables, between whose entries they interpolate in their own ways.
     """
-    tags = _tags(profile)
+    tags = tags_of(profile)
     if tags is None:
         return None
-    kind, space, connection = profile[12:16], profile[16:20], profile[20:24]
+    kind, space = profile[12:16], profile[16:20]
     has_tables = b"A2B0" in tags
     is_disputed = any(tag in tags for tag in _DISPUTED) or (b"A2B1" in tags and not has_tables)
-    is_odd_table = has_tables and space == b"RGB " and connection == b"XYZ "
-    if kind not in _CLASSES or space not in _SPACES or is_disputed or is_odd_table:
+    is_table = has_tables and space != b"CMYK"
+    if kind not in _CLASSES or space not in _SPACES or is_disputed or is_table:
         raise Refused("has a colour profile of an unusual kind, which viewers read differently: save it in sRGB")
-    if not has_tables and space == b"RGB ":
-        return _rgb_of_columns([tags.get(tag, b"") for tag in _COLUMNS], [tags.get(tag, b"") for tag in _CURVES])
-    has_curve = has_tables or space == b"CMYK" or _is_curve(tags.get(b"kTRC", b""))
-    return space.decode().strip() if has_curve else None
+    if space == b"RGB ":
+        return _rgb_of_columns([tags.get(tag, b"") for tag in COLUMNS], [tags.get(tag, b"") for tag in CURVES])
+    is_whole = space == b"CMYK" or _is_curve(tags.get(b"kTRC", b""))
+    return space.decode().strip() if is_whole else None
 
 
 def _rgb_of_columns(columns: Sequence[bytes], curves: Sequence[bytes]) -> str | None:
@@ -51,7 +52,7 @@ def _rgb_of_columns(columns: Sequence[bytes], curves: Sequence[bytes]) -> str | 
     return "RGB"
 
 
-def _tags(profile: bytes) -> Mapping[bytes, bytes] | None:
+def tags_of(profile: bytes) -> Mapping[bytes, bytes] | None:
     """Return a profile's tags by their names; None if its header or its table of tags is not sound."""
     try:
         size, version = struct.unpack_from(">I4xB", profile)
@@ -73,19 +74,29 @@ def _tags(profile: bytes) -> Mapping[bytes, bytes] | None:
 def _is_curve(tag: bytes) -> bool:
     """Return whether a tag is a curve that has all its numbers and is defined everywhere."""
     if tag[:4] == b"curv" and len(tag) >= 12:
+        if tag[8:14] == b"\0\0\0\1\0\0":
+            raise Refused(_IMPOSSIBLE)  # gamma 0
         return len(tag) >= 12 + 2 * int.from_bytes(tag[8:12], "big")
     kind = int.from_bytes(tag[8:10], "big")
-    if tag[:4] == b"para" and kind < len(_NUMBER_COUNTS) and len(tag) >= 12 + 4 * _NUMBER_COUNTS[kind]:
-        return _is_defined([value / 65536 for value in struct.unpack_from(f">{_NUMBER_COUNTS[kind]}i", tag, 12)])
+    if tag[:4] == b"para" and kind < len(NUMBER_COUNTS) and len(tag) >= 12 + 4 * NUMBER_COUNTS[kind]:
+        return _is_defined(numbers_of(tag, NUMBER_COUNTS[kind]))
     return False
 
 
+def numbers_of(tag: bytes, count: int) -> list[float]:
+    """Return the numbers of a parametric curve."""
+    return [value / 65536 for value in struct.unpack_from(f">{count}i", tag, 12)]
+
+
 def _is_defined(numbers: Sequence[float]) -> bool:
-    """Return whether (a x + b) ** g for x >= d, and c x below it, is defined. numbers: g, a, b, c, d if given."""
-    if max(map(abs, numbers)) > _STEEP:
-        raise Refused("has a colour profile with an impossible curve: save it in sRGB")
-    gamma, scale, offset, *low = (*numbers, 1.0, 0.0)[: max(3, len(numbers))]
-    if len(low) < 2:  # d is -b / a
-        return gamma >= 0 and scale > 0 and offset <= 0
-    slope, bound = low[:2]
+    """Return whether (a x + b) ** g for x >= d, and c x below it, is defined. numbers: g; or g, a, b, c, d and more.
+
+    Raises Refused for the types 1 and 2, whose d is -b / a: viewers round it differently.
+    """
+    gamma, *others = numbers
+    if max(map(abs, numbers)) > _STEEP or gamma == 0 or len(others) in (2, 3):
+        raise Refused(_IMPOSSIBLE)
+    if not others:
+        return gamma > 0
+    scale, offset, slope, bound = others[:4]
     return min(gamma, scale, slope, bound) >= 0 and scale * bound + offset >= 0

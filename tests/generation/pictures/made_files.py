@@ -61,7 +61,29 @@ def p3_profile() -> bytes:
 
 def grey_profile(gamma: float) -> bytes:
     """A grey ICC profile whose tone curve is a power function."""
-    return _profile(b"GRAY", b"mntr", b"XYZ ", {b"kTRC": b"para" + bytes(4) + bytes(4) + _fixed(gamma)})
+    return grey_curve_profile(parametric(0, gamma))
+
+
+def curve_profile(curve: bytes) -> bytes:
+    """An RGB profile with the colours of sRGB and one curve for all three."""
+    names = ((b"r", (0.4361, 0.2225, 0.0139)), (b"g", (0.3851, 0.7169, 0.0971)), (b"b", (0.1431, 0.0606, 0.7141)))
+    tags = {name + b"XYZ": b"XYZ " + bytes(4) + b"".join(map(_fixed, column)) for name, column in names}
+    return _profile(b"RGB ", b"mntr", b"XYZ ", tags | {name + b"TRC": curve for name, _column in names})
+
+
+def grey_curve_profile(curve: bytes) -> bytes:
+    """A grey profile with a curve."""
+    return _profile(b"GRAY", b"mntr", b"XYZ ", {b"kTRC": curve})
+
+
+def parametric(kind: int, *numbers: float) -> bytes:
+    """A parametric curve of ICC.1, table 67."""
+    return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + b"".join(map(_fixed, numbers))
+
+
+def tabulated(*values: int) -> bytes:
+    """A curve of ICC.1 given by a table of 16-bit values; of one value, by a gamma in 256ths."""
+    return b"curv" + bytes(4) + struct.pack(f">I{len(values)}H", len(values), *values)
 
 
 def cmyk_profile() -> bytes:

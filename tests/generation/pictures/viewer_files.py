@@ -2,7 +2,9 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import product
 
+import numpy as np
 from PIL import Image, ImageCms
 
 from tests.generation.pictures import made_files as made
@@ -17,6 +19,8 @@ ADOBE = (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 1
 Case = tuple[str, bytes, str | None]  # its name, the bytes, the reason for the refusal
 _REFUSED = "viewers read differently"
 _CHUNK = "damaged, misplaced or repeated"
+_CURVE = "a curve that viewers read differently"
+_INKS = "printing inks"
 _PIECES = "pieces that are missing or repeated"
 
 
@@ -46,6 +50,60 @@ def _profiles() -> Iterator[Case]:
     yield "a column that is no colour", changed(P3, P3.index(b"XYZ ", 300), b"zzzz"), None
     yield "an impossible colour", changed(P3, P3.index(b"XYZ ", P3.index(b"sf32")) + 8, b"\1"), "impossible colours"
     yield "a curve of gamma -1", changed(P3, P3.index(b"para") + 12, struct.pack(">i", -65536)), None
+
+
+CURVES: list[tuple[str, bytes, str | None]] = [
+    ("linear", made.tabulated(), None),
+    ("gamma 0.5", made.parametric(0, 0.5), None),
+    ("gamma 1/256", made.tabulated(1), None),
+    ("gamma 256", made.tabulated(65535), None),
+    ("beyond white", made.parametric(3, 2.4, 1.8, 0.3, 2.3, 0.04), None),
+    ("beyond white and below black", made.parametric(4, 2.4, 1.4, 0, 0.08, 0.04, 0.1, -0.1), None),
+    ("black that is grey", made.tabulated(8000, 65535), None),
+    ("white that is grey", made.tabulated(0, 32768), None),
+    ("negative", made.tabulated(65535, 0), None),
+    ("up and down", made.tabulated(0, 65535, 30000, 65535), None),
+    ("a jump", made.parametric(3, 2.4, 1, 0, 1, 0.5), None),
+    ("gamma 0", made.parametric(0, 0), _CURVE),
+    ("gamma 0 as a table", made.tabulated(0), _CURVE),
+    ("type 1", made.parametric(1, 2.2, 1.2, -0.2), _CURVE),
+    ("type 2", made.parametric(2, 2.2, 1, 0, 0.1), _CURVE),
+    ("steep", made.parametric(3, 2.4, 17, 0, 1, 0.5), _CURVE),
+]
+
+
+def _colours() -> Iterator[tuple[str, bytes, str, str | None]]:
+    """Every mode that a format stores, with every kind of profile."""
+    colours = Image.new("RGB", (32, 8), "white")
+    for place, colour in enumerate((SAMPLE, (8, 8, 8), (0, 90, 255))):
+        colours.paste(colour, (8 * place, 0, 8 * place + 8, 8))
+    inks = Image.new("CMYK", (32, 8))
+    for place, ink in enumerate(((0, 128, 255, 51), (30, 128, 200, 200), (255, 255, 255, 255))):
+        inks.paste(ink, (8 * place, 0, 8 * place + 8, 8))
+    grey, half = colours.convert("L"), Image.new("L", colours.size, 128)
+    sixteen = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    opacities = {mode: one.copy() for mode, one in (("LA", grey.convert("LA")), ("RGBA", colours.convert("RGBA")))}
+    for one in opacities.values():
+        one.putalpha(half)
+    images = {"L": grey, "RGB": colours, "P": colours.quantize(8), "I;16": sixteen, "CMYK": inks, **opacities}
+    tables = P3.replace(b"chrm", b"A2B0", 1)
+    profiles: list[tuple[str, bytes | None]] = [("none", None), ("broken", b"nothing"), ("tables", tables)]
+    profiles += [("sRGB", made.srgb_profile()), ("P3", P3), ("grey", made.grey_profile(1.8))]
+    profiles += [("CMYK", made.cmyk_profile()), ("beyond white", made.curve_profile(CURVES[4][1]))]
+    formats: list[tuple[str, str, tuple[str, ...], dict[str, object]]] = [
+        ("PNG", ".png", ("L", "LA", "P", "RGB", "RGBA", "I;16"), {}),
+        ("JPEG", ".jpg", ("L", "RGB", "CMYK"), {"quality": 100, "subsampling": 0}),
+        ("WEBP", ".webp", ("RGB", "RGBA"), {"lossless": True}),
+    ]
+    for form, suffix, modes, options in formats:
+        for mode, (name, profile) in product(modes, profiles):
+            data = encoded(images[mode], form, **options, **({"icc_profile": profile} if profile else {}))
+            reason = _INKS if (mode, name) == ("CMYK", "CMYK") else _REFUSED if name == "tables" else None
+            yield f"{form} {mode}: profile {name}", data, suffix, reason
+    for name, curve, reason in CURVES:
+        profile, of_grey = made.curve_profile(curve), made.grey_curve_profile(curve)
+        yield f"png: curve {name}", encoded(colours, "PNG", icc_profile=profile), ".png", reason
+        yield f"png: curve {name} of greys", encoded(grey, "PNG", icc_profile=of_grey), ".png", reason
 
 
 def _png(*chunks: tuple[bytes, bytes], behind: made.Chunks = (), damages: bool = False) -> bytes:
@@ -127,6 +185,7 @@ def _cases() -> Iterator[tuple[str, bytes, str, str | None]]:
         yield f"webp: {name}", encoded(BLOCK, "WEBP", lossless=True, icc_profile=profile), ".webp", reason
     for suffix, cases in ((".png", _pngs()), (".jpg", _jpegs()), (".webp", _webps())):
         yield from ((f"{suffix[1:]}: {name}", data, suffix, reason) for name, data, reason in cases)
+    yield from _colours()
 
 
 CASES = list(_cases())
