@@ -168,6 +168,10 @@ def test_a_file_that_is_refused_raises_its_sentence(
     assert done["summary"].startswith("mine: 1 comparison scored")
     with pytest.raises(Problem, match=r'line 2: "prompt 9" is not a prompt of this study'):
         study.upload_votes(votes)
+    (failed,) = (one for one in study.uploads() if one["state"] == "failed")
+    assert failed["may_be_retried"]
+    with pytest.raises(Problem, match=r'line 2: "prompt 9" is not a prompt of this study'):
+        study.retry_import(failed["id"])
 
 
 def test_a_refusal_is_the_servers_sentence_with_each_fault(site: Semblance) -> None:

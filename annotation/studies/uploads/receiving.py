@@ -203,7 +203,7 @@ def received_bytes(upload: Upload) -> int:
 
 
 @in_turn
-def finish(*, upload: Upload, actor: User) -> UploadJob:
+def finish(*, upload: Upload, actor: User | None) -> UploadJob:
     """Hand a complete upload over to its import, and return the job; an import that failed is tried again.
 
     Raises Refused if a piece is missing, or the files of a failed import are deleted.
@@ -226,7 +226,7 @@ def may_be_retried(upload: Upload, job: UploadJob) -> bool:
     return job.state == LeasedJob.State.FAILED and upload.is_stored
 
 
-def _tried_again(job: UploadJob, upload: Upload, actor: User) -> UploadJob:
+def _tried_again(job: UploadJob, upload: Upload, actor: User | None) -> UploadJob:
     if may_be_retried(upload, job):
         retry(UploadJob.objects.filter(pk=job.pk))
         record("import tried again", study=upload.study, actor=actor, kind=upload.kind)

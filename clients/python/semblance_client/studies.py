@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from semblance_client.connection import Connection, Problem
 from semblance_client.reports import Report
 from semblance_client.tables import csv_frame, rows_of
-from semblance_client.uploads import upload
+from semblance_client.uploads import import_again, upload
 from semblance_client.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -188,6 +188,10 @@ class Study:
     def uploads(self) -> Iterator[Json]:
         """Yield what was uploaded to the study, the newest first."""
         return pages(self._connection, "list_uploads", slug=self.slug)
+
+    def retry_import(self, upload_id: int, *, seconds: float = 24 * HOUR) -> Json:
+        """Try a failed import again, from the files that came, and wait for it; see `may_be_retried` of an upload."""
+        return import_again(self._connection, self.slug, upload_id, seconds=seconds)
 
     def delete_upload(self, upload_id: int) -> None:
         """Delete an upload and its files. What was imported from it stays."""

@@ -29,6 +29,12 @@ def upload(connection: Connection, slug: str, path: Path, *, seconds: float, **o
     return _imported(connection, slug, begun["id"], path.name, seconds)
 
 
+def import_again(connection: Connection, slug: str, upload_id: int, *, seconds: float) -> Json:
+    """Try the failed import of an upload again, and return the result. Raises Problem if it is refused or fails."""
+    document = connection.call("import_upload", slug=slug, upload_id=upload_id).document
+    return _imported(connection, slug, upload_id, document["name"], seconds)
+
+
 def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path

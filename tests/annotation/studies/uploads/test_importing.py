@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from PIL import Image
 
 from annotation import tasks
@@ -132,6 +134,34 @@ def test_an_import_that_failed_for_good_is_tried_again_with_the_files_that_came(
     UploadJob.objects.update(state="failed", error="It failed.")
     with pytest.raises(Refused, match="its files are deleted; upload them again"):
         finish(upload=upload, actor=researcher)
+
+
+def test_a_failed_import_is_tried_again_by_a_command(researcher: User) -> None:
+    study, other = make_study(state="draft", comparisons=2), make_study(slug="other", state="draft")
+    upload = uploaded(study, researcher, "images", zipped(images()))
+    with pytest.raises(CommandError, match=r"images\.zip is queued: only an import that failed is tried again"):
+        call_command("retry_import", study.slug, str(upload.pk))
+    UploadJob.objects.update(state="failed", attempt_count=3, error="It stopped answering.")
+    assert printed("retry_import", study.slug) == (
+        f"{upload.pk}: images from images.zip, failed: It stopped answering.\n"
+    )
+    assert json.loads(printed("retry_import", study.slug, "--format", "json"))["uploads"][0]["may_be_retried"]
+    document = json.loads(printed("retry_import", study.slug, str(upload.pk), "--format", "json"))
+    assert (document["id"], document["state"]) == (upload.pk, "queued")
+    assert imported(upload).outcome["sets"] == 4
+    assert AuditEntry.objects.get(verb="import tried again").actor_name == ""
+    UploadJob.objects.update(state="failed", error="It failed.")
+    with pytest.raises(CommandError, match="its files are deleted; upload them again"):
+        call_command("retry_import", study.slug, str(upload.pk))
+    with pytest.raises(CommandError, match=f"has no upload {upload.pk}; .*retry_import other lists them"):
+        call_command("retry_import", other.slug, str(upload.pk))
+    assert printed("retry_import", other.slug) == "Other has no uploads.\n"
+
+
+def printed(*words: str) -> str:
+    out = io.StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
 
 
 def test_what_a_refused_zip_holds_unpacked_is_deleted_because_no_quota_counts_it(researcher: User) -> None:
