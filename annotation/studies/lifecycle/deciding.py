@@ -10,8 +10,10 @@ from annotation.studies.evidence import Entries, decision
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import counted_votes
 from scoring.models import SetScore
-from scoring.statistics.agreement.agreement import Signs, metric_winners
+from scoring.scores import USABLE
+from scoring.statistics.agreement.agreement import metric_winners
 from scoring.statistics.studies.sequential import Decision, complete_prefix
+from scoring.statistics.votes.counts import Floats
 
 _COLUMNS = ("turn", "votes_a", "votes_b", "votes_tie", "image_set_a", "image_set_b")
 
@@ -20,13 +22,18 @@ def decision_so_far(study: Study, manifest: Manifest, now: datetime) -> Decision
     """Decide by the clusters that are complete, with all clusters drawn before them.
 
     A vote that its annotator may still undo counts as a vote that may still come. A comparison that was set aside holds
-    up its cluster and those behind it.
+    up its cluster and those behind it. As in the report, a comparison of which no vote counts is no evidence, nor is
+    one that lacks a score if the claim is about the metric.
     """
     rows = np.array(study.comparisons.order_by("position").values_list(*_COLUMNS), dtype=np.int64)
     turn, people = rows[:, 0], np.sign(rows[:, 1] - rows[:, 2]).astype(np.int8)
     entered = complete_prefix(turn, ~_is_unfinished(study, manifest, now))
-    metric = _metric(study, manifest, rows[:, 4:]) if manifest.annotation.stop_when_decided == "metric" else people
     counts = np.asarray(rows[:, 1:4].any(axis=1), dtype=np.bool_)  # all votes of a comparison may be excluded
+    metric = people
+    if manifest.annotation.stop_when_decided == "metric":
+        margin = _margins(study, manifest, rows[:, 4:])
+        is_scored = ~np.isnan(margin)
+        counts, metric = counts & is_scored, metric_winners(np.where(is_scored, margin, 0.0))
     return decision(manifest, Entries(people, metric, turn=turn, entered=entered, counts=counts))
 
 
@@ -39,9 +46,11 @@ def _is_unfinished(study: Study, manifest: Manifest, now: datetime) -> np.ndarra
     return np.array([pk in recent or (have < wanted and not early) for pk, have, wanted, early in columns], dtype=bool)
 
 
-def _metric(study: Study, manifest: Manifest, sets: np.ndarray) -> Signs:
+def _margins(study: Study, manifest: Manifest, sets: np.ndarray) -> Floats:
+    """(n,) positive if the metric names A; NaN if a score is missing or unusable."""
     scores = SetScore.objects.filter(
-        image_set__in=set_ids(Comparison.objects.filter(study=study)), metric=manifest.encoder.metric
+        USABLE, image_set__in=set_ids(Comparison.objects.filter(study=study)), metric=manifest.encoder.metric
     )
-    value = dict(scores.values_list("image_set", "value"))
-    return metric_winners([value[a] - value[b] for a, b in sets.tolist()])
+    rows = scores.values_list("image_set", "value", "higher_is_more_consistent")
+    value = {pk: number if is_higher else -number for pk, number, is_higher in rows}
+    return np.array([value.get(a, np.nan) - value.get(b, np.nan) for a, b in sets.tolist()])

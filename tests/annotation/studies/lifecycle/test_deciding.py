@@ -18,6 +18,8 @@ from annotation.studies.lifecycle.transitions import advance
 from annotation.voting.assignment import next_assignment
 from annotation.voting.casting import Ballot
 from jobs.refusals import Refused
+from scoring.models import SetScore
+from scoring.statistics.studies.sequential import decide
 from tests.annotation.voting.open_studies import cast_vote
 from tests.factories import give_vote, make_manifest, make_study
 
@@ -166,6 +168,22 @@ def test_votes_that_are_all_ties_and_a_single_comparison_decide_nothing() -> Non
         one = a_study(slug=f"one-{claim}", claim=claim, comparisons=1)
         answer(one, turns=range(1), winner="A")
         assert advance(one) == "nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("value", "side"), [(None, "image_set_a"), (float("inf"), "image_set_b"), (1e300, "image_set_b")]
+)
+def test_a_comparison_without_a_usable_score_is_no_evidence_and_keeps_its_place(value: float | None, side: str) -> None:
+    study = a_study(comparisons=40, analysis={"constant_choice": "B"})
+    answer(study, turns=range(40))
+    scores = SetScore.objects.filter(image_set=getattr(study.comparisons.get(turn=2), side))
+    scores.update(value=value) if value else scores.delete()
+    outcome = decision_so_far(study, current_manifest(study), timezone.now())
+    # The metric gains where people prefer A, and on the third comparison nothing.
+    rows = study.comparisons.order_by("turn").values_list("turn", "position")
+    expected = decide([0.0 if turn == 2 else 1.0 - position % 2 for turn, position in rows], most=1.0, level=0.95)
+    assert outcome == expected
+    assert advance(study).startswith(f"closed: its claim is decided after {expected.decided_after} clusters")
 
 
 def test_the_claim_about_the_models_needs_no_score() -> None:
