@@ -21,6 +21,7 @@ from generation.models import (
     ImageSet,
     Prompt,
     RefusedSeed,
+    without_model,
 )
 from jobs import claims
 from jobs.messages import enqueue
@@ -150,13 +151,33 @@ class ImageSetAdmin(AdminsOnly):
 
 
 class LeasedJobAdmin(AdminsOnly):
-    """Jobs with their states and error messages."""
+    """Jobs with their states and error messages, without models: a job's study may be sealed.
 
-    list_display = ("image_set", "state", "attempt_count", "claimed_by", "heartbeat_at", "error")
+    So they are in the order of their ids, the model's order is not used, and no search finds an error that names one.
+    """
+
+    list_display = ("prompt", "state", "attempt_count", "claimed_by", "heartbeat_at", "sentence")
     list_filter = ("state",)
     list_select_related = ("image_set__prompt", "image_set__diffusion_model")
-    search_fields = ("error", "image_set__prompt__text")
+    search_fields = ("image_set__prompt__text",)
+    ordering = ("state", "-priority", "pk")
     actions: Sequence[str] = ("retry", "give_up")
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Return the fields, with the prompt in place of the image set."""
+        hidden = {"id": "", "image_set": "prompt", "error": "sentence"}
+        names = (hidden.get(field.name, field.name) for field in self.model._meta.fields)
+        return tuple(name for name in names if name)
+
+    @admin.display(description="prompt")
+    def prompt(self, job: Any) -> str:
+        """Return the prompt of the job's set."""
+        return str(job.image_set.prompt)
+
+    @admin.display(description="error")
+    def sentence(self, job: Any) -> str:
+        """Return the error without the model of the job's set."""
+        return without_model(job.error, job.image_set.diffusion_model.name)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer nothing beside jobs of a state in which nothing can be done."""
@@ -246,10 +267,15 @@ def _amount(account: EndpointAccount, micros: int) -> str:
 class RefusedSeedAdmin(AdminsOnly):
     """Seeds that endpoints refused for their content. After one is deleted, a retried job asks for it again."""
 
-    fields = ("image_set", "seed", "reason", "created_at")
+    fields = ("prompt", "seed", "reason", "created_at")  # no model: the study may be sealed
     list_display = fields
-    list_select_related = ("image_set__prompt", "image_set__diffusion_model")
+    list_select_related = ("image_set__prompt",)
     search_fields = ("reason", "image_set__prompt__text")
+
+    @admin.display(description="prompt")
+    def prompt(self, refused: RefusedSeed) -> str:
+        """Return the prompt of the seed's set."""
+        return str(refused.image_set.prompt)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return whether the account is an admin of the installation."""

@@ -152,7 +152,7 @@ class ScoringJob(LeasedJob):
         ]
 
     def __str__(self) -> str:
-        return f"{self.image_set} by {self.metric}: {self.state}"
+        return f"{self.metric}, job {self.pk}: {self.state}"  # without the set: the admin shows this, also when sealed
 
     @property
     def source(self) -> EncoderSpec | ComparerSpec | None:

@@ -9,12 +9,13 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from annotation.models import Import, Study
+from annotation.models import Comparison, Import, Study
+from annotation.studies.comparisons import set_ids
 from annotation.studies.imports import image_removal
 from annotation.studies.imports.taking_back import removal_effects, take_back
 from annotation.studies.sharing import Role, is_at_least, is_researcher, role_in, visible_studies
@@ -164,9 +165,20 @@ class ImportAdmin(ConfirmedDeletionAdmin):
 
 
 class TakenBackImageSetAdmin(ImageSetAdmin):
-    """Image sets, of which the imported ones can be taken back."""
+    """Image sets, of which the imported ones can be taken back.
+
+    Those of a study that is not closed are not listed: model and number of images could be matched with a set that is
+    shown blind. Only imported ones are, until their study opens: the files of an import said the model.
+    """
 
     actions = ("take_images_back",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImageSet]:
+        """Return the sets that no blind page shows, and those that can still be taken back."""
+        shown_blind = Comparison.objects.exclude(study__state=Study.State.CLOSED)
+        not_opened = Q(study__state__in=image_removal.RETURNS_TO_GENERATING, study__opened_at=None)
+        hidden = shown_blind.exclude(not_opened, study__source=Study.Source.IMAGES)
+        return super().get_queryset(request).exclude(pk__in=set_ids(hidden))
 
     def has_take_back_permission(self, request: HttpRequest) -> bool:
         """Ask for an admin: taking images back changes every study that shows them."""

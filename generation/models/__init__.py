@@ -1,6 +1,13 @@
 """The tables of generation: diffusion models, image sets and images, the jobs that make them, and who does."""
 
-from generation.models.image_sets import MOST_PROMPT_BYTES, DiffusionModel, GeneratedImage, ImageSet, Prompt
+from generation.models.image_sets import (
+    MOST_PROMPT_BYTES,
+    DiffusionModel,
+    GeneratedImage,
+    ImageSet,
+    Prompt,
+    without_model,
+)
 from generation.models.jobs import ENDPOINT_TASK, GenerationJob, ModelTrial
 from generation.models.machines import Card, CardFailure, EndpointAccount, FileFetch, RefusedSeed, WorkerSign
 
@@ -19,4 +26,5 @@ __all__ = [
     "Prompt",
     "RefusedSeed",
     "WorkerSign",
+    "without_model",
 ]

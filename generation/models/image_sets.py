@@ -151,6 +151,11 @@ class ImageSet(models.Model):
         return f"{self.diffusion_model} / {self.prompt}"
 
 
+def without_model(sentence: str, model: str) -> str:
+    """Return a sentence with its image sets named by their prompts only: their study may be sealed."""
+    return sentence.replace(f"{model} / ", "")
+
+
 class GeneratedImage(models.Model):
     """One image of a set: its file, its hash and its provenance."""
 

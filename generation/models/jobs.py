@@ -29,7 +29,7 @@ class GenerationJob(LeasedJob):
         ]
 
     def __str__(self) -> str:
-        return f"{self.image_set} chunk {self.chunk}: {self.state}"
+        return f"images, job {self.pk}: {self.state}"  # without the set: the admin shows this, also when sealed
 
     @property
     def message_name(self) -> str:

@@ -138,4 +138,4 @@ class RefusedSeed(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.image_set} seed {self.seed}"
+        return f"seed {self.seed}, refused for its content"  # without the set: the admin shows this, also when sealed

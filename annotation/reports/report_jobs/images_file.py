@@ -1,7 +1,8 @@
 """All images of a study as one zip file, written by a job and stored for an hour, as the other downloads are.
 
 While the study is sealed the file is as blind as the page: the sets of a prompt in a random order, their images too,
-as renditions that are made alike for every model. Afterwards it holds the recorded files by model and seed.
+as renditions that are made alike for every model, and without the prompts that still lack images, whose fuller set
+would be known to be one model's. Afterwards it holds the recorded files by model and seed.
 """
 
 import hashlib
@@ -36,6 +37,8 @@ def request_images(study: Study) -> StudyFileJob:
     """Return the job of the study's images; enqueue it if there is no file yet or only an outdated one."""
     if not GeneratedImage.objects.filter(image_set__in=image_sets_of(study)).exists():
         raise Refused(f"{study} has no images yet.")
+    if not any(_shown_sets(study)):
+        raise Refused(f"{study} is sealed, and no prompt has all its images yet: the file holds only those that have.")
     job, is_new = StudyFileJob.objects.get_or_create(study=study)
     if is_new:
         enqueue([job])
@@ -76,7 +79,7 @@ def _named(study: Study) -> Iterator[tuple[str, GeneratedImage, str]]:
     by_set: dict[int, list[GeneratedImage]] = {}
     for image in images.select_related("image_set__diffusion_model"):
         by_set.setdefault(image.image_set_id, []).append(image)
-    for number, sets in enumerate(sets_by_prompt(study), start=1):
+    for number, sets in enumerate(_shown_sets(study), start=1):
         shown = shuffled(study, number, "zip", sets) if is_blind else sets
         for place, pk in enumerate(shown, start=1):
             folder = f"{number:05d}/{place}"
@@ -87,6 +90,16 @@ def _named(study: Study) -> Iterator[tuple[str, GeneratedImage, str]]:
                 else:
                     suffix = image.path.rpartition(".")[2]
                     yield f"{number:05d}/{_folder_name(image)}/{image.seed}.{suffix}", image, ""
+
+
+def _shown_sets(study: Study) -> list[list[int]]:
+    """Return the image sets of each prompt; none for one that lacks images while the study is sealed."""
+    by_prompt = sets_by_prompt(study)
+    if not is_sealed(study, manifest=current_manifest(study)):
+        return by_prompt
+    counted = image_sets_of(study).annotate(image_count=Count("images"))
+    whole = {pk for pk, seeds, count in counted.values_list("pk", "seeds", "image_count") if count >= len(seeds)}
+    return [sets if whole.issuperset(sets) else [] for sets in by_prompt]
 
 
 def _folder_name(image: GeneratedImage) -> str:
@@ -109,4 +122,5 @@ def _key(study: Study) -> str:
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study))
     seen = images.aggregate(count=Count("pk"), latest=Max("created_at"), last=Max("pk"))
     is_blind = is_sealed(study, manifest=current_manifest(study))
-    return hashlib.sha256(f"{study.pk} {is_blind} {sorted(seen.items())}".encode()).hexdigest()
+    shown = sum(map(len, _shown_sets(study)))
+    return hashlib.sha256(f"{study.pk} {is_blind} {shown} {sorted(seen.items())}".encode()).hexdigest()

@@ -12,7 +12,7 @@ from annotation.studies.audit import record
 from annotation.studies.comparisons import comparisons_of
 from annotation.voting.storage.slices import in_slices
 from generation.endpoints.accounts import price_of_jobs
-from generation.models import GenerationJob, ImageSet, ModelTrial
+from generation.models import GenerationJob, ImageSet, ModelTrial, without_model
 from jobs import claims, messages
 from jobs.models import LeasedJob
 from jobs.refusals import Refused
@@ -54,11 +54,15 @@ BY_NAME = {kind.name: kind for kind in KINDS}
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as the list shows it. studies: whose job it is; an image set may belong to several, or to none."""
+    """A job as the list shows it. studies: whose job it is; an image set may belong to several, or to none.
+
+    Neither subject nor error names the model of an image set until all its studies are closed: they may be sealed.
+    """
 
     kind: Kind
     job: Any
     subject: str
+    error: str
     studies: tuple[Study, ...]
 
     @property
@@ -111,7 +115,13 @@ def described(found: Iterable[tuple[Kind, Any]]) -> list[JobRow]:
     """Return the rows of the list, with one query for the studies of all their image sets."""
     pairs = list(found)
     studies = _studies_by_set({job.image_set_id for _kind, job in pairs if hasattr(job, "image_set_id")})
-    return [JobRow(kind, job, shorten(_subject(job)), _studies(job, studies)) for kind, job in pairs]
+    return [_row(kind, job, _studies(job, studies)) for kind, job in pairs]
+
+
+def _row(kind: Kind, job: Any, studies: tuple[Study, ...]) -> JobRow:
+    is_blind = hasattr(job, "image_set_id") and not all(study.state == Study.State.CLOSED for study in studies)
+    error = without_model(job.error, job.image_set.diffusion_model.name) if is_blind else job.error
+    return JobRow(kind, job, shorten(_subject(job, is_blind)), error, studies)
 
 
 def shorten(subject: str) -> str:
@@ -119,12 +129,14 @@ def shorten(subject: str) -> str:
     return subject if len(subject) <= LONGEST_SUBJECT else f"{subject[: LONGEST_SUBJECT - 1]}…"
 
 
-def _subject(job: Any) -> str:
+def _subject(job: Any, is_blind: bool) -> str:
     match job:
         case GenerationJob():
-            return f"{job.image_set.diffusion_model}, {len(job.seeds)} of “{job.image_set.prompt}”"
+            model = "" if is_blind else f"{job.image_set.diffusion_model}, "
+            return f"{model}{len(job.seeds)} of “{job.image_set.prompt}”"
         case ScoringJob():
-            return f"{job.metric} of {job.image_set.diffusion_model}, “{job.image_set.prompt}”"
+            model = "" if is_blind else f"{job.image_set.diffusion_model}, "
+            return f"{job.metric} of {model}“{job.image_set.prompt}”"
         case ModelTrial():
             return f"{'One image of' if job.parameters else 'Check of'} {job.diffusion_model}"
         case ReportJob():

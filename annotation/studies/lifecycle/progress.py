@@ -24,7 +24,7 @@ from annotation.models import Annotator, Comparison, Study
 from annotation.studies.comparisons import SIDES
 from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
-from generation.models import GenerationJob
+from generation.models import GenerationJob, without_model
 from jobs.models import LeasedJob
 from scoring.models import ScoringJob, SetScore
 
@@ -241,7 +241,7 @@ def _blind(sentence: str, study: Study, manifest: Manifest) -> str:
     if not manifest.sealed or study.state == Study.State.CLOSED:
         return sentence
     for plan in manifest.models.values():
-        sentence = sentence.replace(f"{plan.name} / ", "")
+        sentence = without_model(sentence, plan.name)
     return sentence
 
 

@@ -116,7 +116,7 @@ def _job_out(row: job_list.JobRow) -> JobOut:
         studies=[study.slug for study in row.studies],
         worker=row.worker,
         attempts=job.attempt_count,
-        error=job.error,
+        error=row.error,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

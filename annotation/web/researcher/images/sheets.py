@@ -38,11 +38,17 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class PromptSheets:
-    """The sheets of one prompt. number: its place in the study, from 1."""
+    """The sheets of one prompt. number: its place in the study, from 1. image_count, planned_count: of all its sets.
+
+    A blind page has no sheets of a prompt that lacks images: models are done one after the other, and jobs say which
+    images failed, so that the fuller sheet would be known to be one model's.
+    """
 
     number: int
     prompt: str
     sheets: tuple[Sheet, ...]
+    image_count: int
+    planned_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +85,14 @@ def prompt_sheets(viewer: Viewer, prompts: Iterable[tuple[int, int]], reported: 
     images: dict[int, dict[int, GeneratedImage]] = defaultdict(dict)
     for image in GeneratedImage.objects.filter(image_set__in=set_by_id).defer("provenance"):
         images[image.image_set_id][image.seed] = image
-    return [
-        PromptSheets(number, texts[pk], tuple(_sheets(viewer, pk, sets_of[pk], set_by_id, images, reported)))
-        for pk, number in numbers.items()
-    ]
+    found = []
+    for pk, number in numbers.items():
+        planned = sum(len(set_by_id[one].seeds) for one in sets_of[pk])
+        count = sum(seed in images[one] for one in sets_of[pk] for seed in set_by_id[one].seeds)
+        is_shown = count >= planned or not viewer.is_blind
+        sheets = tuple(_sheets(viewer, pk, sets_of[pk], set_by_id, images, reported)) if is_shown else ()
+        found.append(PromptSheets(number, texts[pk], sheets, count, planned))
+    return found
 
 
 def _sheets(

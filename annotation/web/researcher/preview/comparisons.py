@@ -80,7 +80,7 @@ class PreviewedStudy:
         sets = sets or list(self._imported())
         images = _images_of({one for _prompt, *pair in sets for one in pair})
         for prompt, a, b in sets:
-            if images[a] and images[b]:
+            if images[a] and len(images[a]) == len(images[b]):  # while they are made, the fuller set is one model's
                 yield Shown(prompt, (images[a], images[b]))
 
     @property

@@ -99,13 +99,42 @@ def test_flags_are_counted_and_can_be_chosen(researcher: Client) -> None:
     images = GeneratedImage.objects.filter(image_set=study.comparisons.get(position=1).image_set_a)
     GeneratedImage.objects.filter(pk=images[0].pk).update(remark="plain")
     images.filter(pk=images[1].pk).update(remark="repeat")
-    GeneratedImage.objects.filter(pk=images[2].pk).delete()
     page = images_page(researcher, study)
     assert "1 of one colour, 1 identical to another" in page
-    assert '<span class="missing">missing</span>' in page
     flagged = images_page(researcher, study, "?show=flagged")
-    assert len(images_in(flagged)) == 5
+    assert len(images_in(flagged)) == 6
+    assert len(images_in(page)) == 18
+
+
+def test_a_prompt_that_lacks_images_is_shown_blind_only_when_it_has_them_all(
+    researcher: Client, tmp_path: Path
+) -> None:
+    """Models are done one after the other, and jobs say what failed: the fuller sheet would be one model's."""
+    study = draw_study(prompt_count=3, images_per_set=3).study
+    GeneratedImage.objects.filter(image_set=study.comparisons.get(position=1).image_set_a).earliest("pk").delete()
+    page = images_page(researcher, study)
+    assert "5 of 6 images are there." in page
+    assert '<span class="missing">' not in page
+    assert len(images_in(page)) == 12
+    assert {name[:5] for name in zipped(study, tmp_path)} == {"00001", "00003"}
+    put_in_state(study, "closed")
+    page = images_page(researcher, study)
+    assert '<span class="missing">missing</span>' in page
     assert len(images_in(page)) == 17
+    assert len(zipped(study, tmp_path)) == 17
+
+
+def zipped(study: Study, folder: Path) -> list[str]:
+    write_images(study, folder / "images.zip", silent)
+    return zipfile.ZipFile(folder / "images.zip").namelist()
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_no_blind_file_is_made_of_prompts_that_all_lack_images(researcher: Client) -> None:
+    study = draw_study(prompt_count=1, images_per_set=2).study
+    GeneratedImage.objects.earliest("pk").delete()
+    answer = researcher.get(f"{study.get_absolute_url()}images/all.zip", follow=True)
+    assert "no prompt has all its images yet" in answer.content.decode()
 
 
 def test_no_page_of_a_sealed_study_says_which_model_has_a_flagged_image(admin_client: Client) -> None:

@@ -226,6 +226,9 @@ def test_a_draft_shows_its_pages_and_the_images_that_were_imported(viewer: Clien
     assert "No images yet" in page
     assert operate(draft, "next").json() == {"kind": "done"}
     for model in DiffusionModel.objects.filter(name__in=("Alpha", "Beta")):
+        import_sets(model, ["prompt 0"], 2 + (model.name == "Beta"))
+    assert operate(draft, "next").json() == {"kind": "done"}, "sets of two sizes would tell the models apart"
+    for model in DiffusionModel.objects.filter(name__in=("Alpha", "Beta")):
         import_sets(model, ["prompt 1"], 2)
     shown = operate(draft, "next").json()
     assert shown["progress"] == {"done": 0, "of": 1}
