@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 
@@ -30,6 +31,12 @@ def due(jobs: QuerySet[J]) -> QuerySet[J]:
     """Return the jobs that may be claimed now."""
     is_time = Q(not_before__isnull=True) | Q(not_before__lte=clock.now())
     return jobs.filter(is_time, state=State.QUEUED, is_cancel_requested=False)
+
+
+def are_others_due(job_model: type[LeasedJob]) -> bool:
+    """Return whether jobs of another kind wait."""
+    kinds = (model for model in apps.get_models() if issubclass(model, LeasedJob) and model is not job_model)
+    return any(due(kind._default_manager.all()).exists() for kind in kinds)
 
 
 def claim_next(jobs: QuerySet[J], *, worker: str, prefer: Sequence[Q] = ()) -> J | None:

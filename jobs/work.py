@@ -5,10 +5,11 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from celery import current_task
 from django.conf import settings
@@ -27,6 +28,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 PAUSE_WITHOUT_ROOM = timedelta(minutes=1)
 SECONDS_BEFORE_PASSING_ON = 1.0  # else a message would run in circles between workers that cannot use it
 J = TypeVar("J", bound=LeasedJob)
+T = TypeVar("T")
 Do = Callable[[J, Lease], None]
 
 
@@ -42,21 +44,23 @@ def work_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = (), queued:
     If jobs are due that this worker may not take, the message is passed on to another worker. `queued`: the jobs that
     messages of this queue are for; by default all of this kind.
     """
-    if run_next(jobs, do, prefer=prefer):
-        return
-    waiting = jobs.model._default_manager.all() if queued is None else queued
-    if other := claims.due(waiting).first():
-        claims.expect_messages(waiting)
+    if job := claim(jobs, prefer=prefer):
+        run(job, do)
+    else:
+        pass_on(jobs.model._default_manager.all() if queued is None else queued)
+
+
+def claim(jobs: QuerySet[J], *, prefer: Sequence[Q] = ()) -> J | None:
+    """Claim the best job of those that this worker may take; None if there is none."""
+    return claims.claim_next(jobs, worker=f"{worker_name()}:{os.getpid()}", prefer=prefer)
+
+
+def pass_on(queued: QuerySet[J]) -> None:
+    """Pass a message on to another worker if one of these jobs is due, which this worker may not take."""
+    if other := claims.due(queued).first():
+        claims.expect_messages(queued)
         time.sleep(SECONDS_BEFORE_PASSING_ON)
         messages.wake_another(other)
-
-
-def run_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = ()) -> bool:
-    """Claim the best job of those that this worker may take, and run it; return whether there was one."""
-    job = claims.claim_next(jobs, worker=f"{worker_name()}:{os.getpid()}", prefer=prefer)
-    if job is not None:
-        run(job, do)
-    return job is not None
 
 
 def run(job: J, do: Do[J]) -> None:
@@ -65,39 +69,78 @@ def run(job: J, do: Do[J]) -> None:
     Refused fails the job for good; SetBack queues it again after its pause, any other exception at once; a lost lease
     leaves it to its new owner.
     """
-    with bound_contextvars(worker=worker_name(), **job.log_fields):
-        began = time.monotonic()
-        ends_process = _run(job, do)
-        logger.info("the job ended after %.1f s", time.monotonic() - began)
-    messages.announce_end(job)
-    if ends_process:
-        end_process()
+    running = RunningJob(job)
+    with running.step():
+        do(job, running.lease)
+    running.finish()
 
 
-def _run(job: J, do: Do[J]) -> bool:
-    """Run the job and record how it ended. Return whether this process cannot go on."""
-    ends_process = False
-    try:
-        with Lease(job, beat=claims.heartbeat, on_stuck=partial(_end_stuck, job)) as lease:
-            do(job, lease)
-    except LeaseLost:
-        logger.warning("%s %s was taken over by another worker", job.task_name, job.pk)
-    except Cancelled:
-        claims.stop(job)
-    except Refused as refusal:
-        claims.fail(job, error=str(refusal))
-        ends_process = isinstance(refusal, Broken)
-    except SetBack as setback:
-        _set_back(job, setback)
-        ends_process = setback.ends_process
-    except Exception as error:
-        _queue_after_fault(job, error)
-    except BaseException:  # the worker is stopping
-        claims.release(job)
-        raise
-    else:
-        claims.finish(job)
-    return ends_process
+class RunningJob(Generic[J]):
+    """A claimed job with its lease. It is done in steps, between which steps of other jobs may be done.
+
+    before_end: called before this process ends because of the job, to give back what else it has.
+    """
+
+    def __init__(self, job: J, before_end: Callable[[], None] = lambda: None) -> None:
+        self.job = job
+        self.is_over = False
+        self.log_fields = {"worker": worker_name(), **job.log_fields}
+        self._before_end = before_end
+        self._began = time.monotonic()
+        self._resources = ExitStack()
+        self.lease = self.enter(Lease(job, beat=claims.heartbeat, on_stuck=partial(_end_stuck, job)))
+
+    def enter(self, resource: AbstractContextManager[T]) -> T:
+        """Enter a context that is left when the job is over, and return its value."""
+        return self._resources.enter_context(resource)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Within the block a part of the job is done. An exception ends the job as `run` says, and is not passed on."""
+        with bound_contextvars(**self.log_fields):
+            try:
+                yield
+            except LeaseLost:
+                self._end(partial(_note_lost, self.job))
+            except Cancelled:
+                self._end(partial(claims.stop, self.job))
+            except Refused as refusal:
+                self._end(partial(claims.fail, self.job, error=str(refusal)), isinstance(refusal, Broken))
+            except SetBack as setback:
+                self._end(partial(_set_back, self.job, setback), setback.ends_process)
+            except Exception as error:
+                self._end(partial(_queue_after_fault, self.job, error))
+            except BaseException:  # the worker is stopping
+                self.give_back()
+                raise
+
+    def finish(self) -> None:
+        """Record that the job is done, unless it is over already."""
+        with bound_contextvars(**self.log_fields):
+            self._end(partial(claims.finish, self.job))
+
+    def give_back(self) -> None:
+        """Queue the job again without counting the attempt, unless it is over already."""
+        if not self.is_over:
+            self.is_over = True
+            self._resources.close()
+            claims.release(self.job)
+
+    def _end(self, settle: Callable[[], object], ends_process: bool = False) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        self._resources.close()
+        settle()
+        logger.info("the job ended after %.1f s", time.monotonic() - self._began)
+        messages.announce_end(self.job)
+        if ends_process:
+            self._before_end()
+            end_process()
+
+
+def _note_lost(job: LeasedJob) -> None:
+    logger.warning("%s %s was taken over by another worker", job.task_name, job.pk)
 
 
 def _queue_after_fault(job: LeasedJob, error: Exception) -> None:

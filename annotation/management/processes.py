@@ -131,7 +131,8 @@ def worker_plans(queues: tuple[str, ...], cards: Sequence[HostCard] = ()) -> lis
     """
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     # At SIGTERM Celery waits for running tasks without limit, at SIGQUIT only for the time of the soft shutdown.
-    environment = {"REMAP_SIGTERM": "SIGQUIT", **quiet}
+    # CUDA numbers the fastest card 0 by default, and nvidia-smi the first one on the bus.
+    environment = {"REMAP_SIGTERM": "SIGQUIT", "CUDA_DEVICE_ORDER": "PCI_BUS_ID", **quiet}
     celery = ("-m", "celery", "-A", "config", "--quiet")
     options = ("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "WARNING")
 

@@ -1,6 +1,6 @@
 """Measure making images: sampling alone, as a worker does it, and as a plain loop does; and how idle a card is.
 
-    python -m benchmarks.generation [--rounds 3] [--jobs 4] [--launch-ms MS] [--slower 1] [--seconds 480]
+    python -m benchmarks.generation [--rounds 3] [--jobs 8] [--launch-ms MS] [--slower 1] [--seconds 480]
 
 On a CPU, with the miniatures: each arm makes the twenty images of a prompt in turn, round by round. CPU time is printed
 beside the clock's, because other programs may share the cores. The bound is sampling alone: a worker cannot be faster.
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=3, help="rounds of twenty images for each arm (default 3, 0: none)"
     )
-    parser.add_argument("--jobs", type=int, default=4, help="jobs of twenty images on the stand-in (default 4)")
+    parser.add_argument("--jobs", type=int, default=8, help="jobs of twenty images on the stand-in (default 8)")
     parser.add_argument("--launch-ms", type=float, help="of one step; measured on this machine if it is not given")
     parser.add_argument(
         "--slower", type=float, default=1, help="how much slower than an H100 the stand-in is (default 1); see stand_in"

@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 from benchmarks.generation.arms import SET_SIZE, Bench
+from benchmarks.generation.stage_times import print_stage_times, stage_times
 from benchmarks.generation.stages import SIDE, picture
 
 SECONDS_AN_IMAGE = 0.19
+BYTES_A_SECOND = 6e9  # from a card into memory that is not pinned, by estimate
 # The layers of the denoiser of SDXL, from its public configuration, with a tenth of its channels.
 SDXL_UNET = {
     "sample_size": 8,
@@ -40,29 +43,51 @@ class Card:
         self.began = 0.0
         self.free_at = 0.0
         self.busy_seconds = 0.0
+        self.gaps: list[float] = []  # seconds between two batches
 
-    def run(self, _loaded: Any, order: Any, seeds: Sequence[int], check: Callable[[], None]) -> Any:
+    def run(self, loaded: Any, order: Any, seeds: Sequence[int], check: Callable[[], None]) -> Any:
         """Take the place of the pipeline's call."""
-        import numpy as np
+        from generation.sampling import sampling
 
         steps = order.parameters.num_inference_steps
-        for _step in range(steps):
-            end = time.thread_time() + self._launch_seconds
-            while time.thread_time() < end:  # holds the interpreter's lock
-                pass
+        work = self._image_seconds * len(seeds) / steps
+        for step in range(steps):
             now = time.perf_counter()
-            if not self.began:
-                self.began = self.free_at = now
-            work = self._image_seconds * len(seeds) / steps
-            self.free_at = max(self.free_at, now) + work
+            if step == 0:
+                self._note_start(now)
+            self._launch()
+            # The card begins with the first kernel of a step, and ends after its last one was launched.
+            self.free_at = max(max(self.free_at, now) + work, time.perf_counter())
             self.busy_seconds += work
             check()
+        pixels = self._pixels(seeds)  # the thread waits for the card meanwhile
         time.sleep(max(0.0, self.free_at - time.perf_counter()))
-        return np.stack([np.roll(self._picture, seed, axis=1) for seed in seeds])
+        time.sleep(pixels.nbytes / BYTES_A_SECOND)  # from the card's memory; the card does not compute
+        sampling._check_output(loaded, SimpleNamespace(images=pixels), order, seeds)
+        return pixels
 
     def idle_share(self, until: float) -> float:
         """Return the share of the time between the first launch and `until` in which it did not compute."""
         return 1 - self.busy_seconds / (until - self.began)
+
+    def _note_start(self, now: float) -> None:
+        if not self.began:
+            self.began = self.free_at = now
+        else:
+            self.gaps.append(now - self.free_at)
+
+    def _launch(self) -> None:
+        end = time.thread_time() + self._launch_seconds
+        while time.thread_time() < end:  # holds the interpreter's lock
+            pass
+
+    def _pixels(self, seeds: Sequence[int]) -> Any:
+        import numpy as np
+
+        pixels = np.empty((len(seeds), *self._picture.shape), np.float32)
+        for image, seed in zip(pixels, seeds, strict=True):
+            image[:] = np.roll(self._picture, seed, axis=1)
+        return pixels
 
 
 def launch_seconds() -> float:
@@ -91,7 +116,7 @@ def print_idle_share(bench: Bench, job_count: int, launch: float, slower: float)
 
     parameters = replace(bench.parameters, width=SIDE, height=SIDE, num_inference_steps=20)
     bench.plan([f"a card's prompt {number}" for number in range(job_count)], parameters)
-    with _stand_in(sampling, Card(launch, slower)) as card:
+    with _stand_in(sampling, Card(launch, slower)) as card, stage_times() as times:
         bench.work()
         ends = time.perf_counter()
     image_count = job_count * SET_SIZE
@@ -103,18 +128,21 @@ def print_idle_share(bench: Bench, job_count: int, launch: float, slower: float)
     ):
         share = card.idle_share(until)
         print(f"  device idle {share:.1%}, {image_count / (until - card.began):.2f} images/s, {words}")
+    if card.gaps:
+        gaps = ", ".join(f"{gap * 1000:.0f}" for gap in card.gaps)
+        print(f"  between two batches it waited {sum(card.gaps) / len(card.gaps) * 1000:.0f} ms: {gaps}")
+    print_stage_times(times, image_count)
 
 
 @contextmanager
 def _stand_in(sampling: Any, card: Card) -> Any:
-    from generation import tasks
+    from generation.sampling import job_row
 
-    own, sizes = sampling._run, sampling.batch_sizes()
-    planned, overlapping = sizes.planned, dict(tasks.MOST_OVERLAPPING)
-    sampling._run, sizes.planned = card.run, sampling.PLANNED_BATCH["cuda"]
-    tasks.MOST_OVERLAPPING["cpu"] = overlapping["cuda"]
+    row: Any = job_row
+    own, overlaps, sizes = sampling._run, row.overlaps, sampling.batch_sizes()
+    planned = sizes.planned
+    sampling._run, row.overlaps, sizes.planned = card.run, lambda: True, sampling.PLANNED_BATCH["cuda"]
     try:
         yield card
     finally:
-        sampling._run, sizes.planned = own, planned
-        tasks.MOST_OVERLAPPING |= overlapping
+        sampling._run, row.overlaps, sizes.planned = own, overlaps, planned

@@ -27,14 +27,26 @@ class NoRoom(Refused):
 
 @contextmanager
 def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
+    """Do the whole of a job in the block, as in `device_faults_of_a_part`; refuse a model that did not fit before."""
+    refuse_too_large(owner)
+    with device_faults_of_a_part(job, owner=owner):
+        yield
+    too_large.holds_other_work = True
+
+
+def refuse_too_large(owner: str) -> None:
+    """Raise Refused or SetBack if the model did not fit into this process's memory before."""
+    if owner in too_large:
+        raise _without_room(owner)
+
+
+@contextmanager
+def device_faults_of_a_part(job: LeasedJob, *, owner: str) -> Iterator[None]:
     """Replace an error of the device in the block by the exception that decides how the job ends; others pass.
 
     owner: the model that is loaded. Raises SetBack or Broken for an error after which the process must end. For weights
-    that do not fit into memory it raises Refused, at once if they did not fit before; SetBack, if a new process or
-    another kind of card may have room.
+    that do not fit into memory it raises Refused; SetBack, if a new process or another kind of card may have room.
     """
-    if owner in too_large:
-        raise _without_room(owner)
     try:
         yield
     except NoRoom as refusal:
@@ -57,7 +69,6 @@ def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
             raise
         sentence = f"{owner}: its weights do not fit into the memory of {device_name()}; use a card with more memory."
     else:
-        too_large.note_success()
         return
     # Outside the except block, whose traceback keeps the tensors alive that filled the memory.
     empty_memory()
@@ -74,9 +85,6 @@ class _TooLarge(dict[str, str]):
     """
 
     holds_other_work = False
-
-    def note_success(self) -> None:
-        self.holds_other_work = True
 
 
 too_large = _TooLarge()

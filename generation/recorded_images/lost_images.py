@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from generation.models import GeneratedImage, ImageSet
+from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.pictures import files, renditions
 from generation.pictures.image_storage import Staged
+from generation.plans.image_sets import missing_seeds
 from jobs.wording import storable
 
 FOLDERS = ("image_sets", "renditions")
@@ -20,6 +21,17 @@ def recorded_paths(set_name: str) -> set[str]:
     in_folder = GeneratedImage.objects.filter(path__startswith=f"image_sets/{set_name}/").order_by()
     images = set(in_folder.values_list("path", flat=True))
     return images.union(*(renditions.paths(image).values() for image in images))
+
+
+def prepared_seeds(job: GenerationJob) -> list[int]:
+    """Mend what a killed worker left of a job, and return the seeds without an image or without its file."""
+    image_set = job.image_set
+    lost = lost_seeds(image_set, job.seeds)
+    renditions.mend(image_set.images.filter(seed__in=job.seeds).exclude(seed__in=lost))
+    missing = [seed for seed in missing_seeds(image_set) if seed in job.seeds]
+    if missing:
+        remove_remains(image_set, missing)
+    return [seed for seed in job.seeds if seed in {*missing, *lost}]
 
 
 def remove_remains(image_set: ImageSet, seeds: Sequence[int]) -> None:

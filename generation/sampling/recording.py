@@ -1,7 +1,7 @@
 """Record the images of a batch while the next one is sampled.
 
-Encoding, hashing and writing take about as long as sampling on a fast card, so a few threads do them. The thread that
-samples commits the rows of a batch together, once all its files are written: a batch is recorded whole or not at all.
+Encoding, hashing and writing take about as long as sampling on a fast card, so a few threads do them. The main thread
+commits the rows of a batch together, once all its files are written: a batch is recorded whole or not at all.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -40,7 +41,7 @@ class Sink(Protocol):
         """Return something for each picture. It runs in another thread, without the device and the database."""
 
     def store(self, images: Sequence[GeneratedImage], prepared: Sequence[Any]) -> None:
-        """Do the rest for the images that were recorded, in the thread that samples."""
+        """Do the rest for the images that were recorded, in the main thread."""
 
 
 # What other packages do with the images of a job; asked for once for each job.
@@ -64,19 +65,22 @@ class _Batch:
     prepared: Sequence[Future[Sequence[Any]]]  # one for each sink
 
     @property
-    def _futures(self) -> "list[Future[Any]]":
+    def futures(self) -> "list[Future[Any]]":
+        """Everything that other threads do for the batch."""
         return [*self.files, *self.prepared]
 
     def is_done(self) -> bool:
-        return all(future.done() for future in self._futures)
+        return all(future.done() for future in self.futures)
 
     def fault(self) -> BaseException | None:
         """Return why it cannot be recorded, if that is known already."""
-        futures = (future for future in self._futures if future.done() and not future.cancelled())
+        futures = (future for future in self.futures if future.done() and not future.cancelled())
         return next((error for future in futures if (error := future.exception())), None)
 
     def close(self) -> None:
         """Delete the temporary files that were not put."""
+        for future in self.futures:
+            future.cancel()
         for future in self.files:
             if not future.cancel() and future.exception() is None:
                 future.result().stack.close()
@@ -85,16 +89,23 @@ class _Batch:
 class Recorder:
     """Records the batches of a job. Leaving the block early throws away what is not recorded yet.
 
-    seeds: those that are recorded; a batch that is sampled whole again may hold others.
+    seeds: those that are recorded; a batch that is sampled whole again may hold others. on_written: called in another
+    thread when `check` may have something to record.
     """
 
-    def __init__(self, job: GenerationJob, seeds: Collection[int], sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self,
+        job: GenerationJob,
+        seeds: Collection[int],
+        sinks: Sequence[Sink] = (),
+        on_written: Callable[[], None] = lambda: None,
+    ) -> None:
         self._job = job
         self._image_set = job.image_set  # read here, because the threads have no database
         self._seeds = seeds
         self._sinks = sinks
+        self._on_written = on_written
         self._waiting: deque[_Batch] = deque()
-        self._pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="images")
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +113,6 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
         for batch in self._waiting:
             batch.close()
 
@@ -111,12 +121,14 @@ class Recorder:
         while len(self._waiting) >= MOST_WAITING:
             self._record_first()
         wanted = [sampled for sampled in batch if sampled.seed in self._seeds]
-        self._waiting.append(
-            _Batch(
-                [self._pool.submit(self._write, sampled) for sampled in wanted],
-                [self._pool.submit(_prepared, sink, wanted) for sink in self._sinks],
-            )
+        pool = _pool()
+        taken = _Batch(
+            [pool.submit(self._write, sampled) for sampled in wanted],
+            [pool.submit(_prepared, sink, wanted) for sink in self._sinks],
         )
+        self._waiting.append(taken)
+        for future in taken.futures:
+            future.add_done_callback(lambda _: self._on_written())
 
     @property
     def is_busy(self) -> bool:
@@ -124,7 +136,7 @@ class Recorder:
         return bool(self._waiting)
 
     def check(self) -> None:
-        """Record the batch that is ready, or raise why it cannot be. Called at every step of the next batch."""
+        """Record the batch that is ready, or raise why it cannot be."""
         if self._waiting and (fault := self._waiting[0].fault()):
             raise fault
         if self._waiting and self._waiting[0].is_done():
@@ -208,6 +220,11 @@ def sinks_for(job: GenerationJob) -> list[Sink]:
 def thread_count() -> int:
     """Return how many threads write images: one core is left to the thread that samples."""
     return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)) - 1))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="images")
 
 
 def _prepared(sink: Sink, sampled: "Sequence[Sampled]") -> Sequence[Any]:

@@ -1,6 +1,5 @@
 """The generation task: run twice, half, late or never, the result is the same images."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from generation import tasks
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.plans.image_sets import is_complete, missing_seeds
 from generation.plans.orders import Order
-from generation.recorded_images.records import prepared, record_image
-from generation.sampling import recording, sampling
+from generation.recorded_images.records import record_image
+from generation.sampling import job_row, recording, sampling
 from generation.sampling.recording import Recorder
 from generation.sampling.sampling import Sampled, sample_batches
 from generation.tasks import run_generation_job
@@ -123,12 +121,13 @@ def test_a_worker_that_is_overtaken_leaves_the_images_to_the_other(
     image_set: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = only_job(image_set)
+    take = Recorder.take
 
-    def overtaken(order: Order, batches: Sequence[Sequence[int]], **arguments: Any) -> Iterator[list[Sampled]]:
+    def overtaken(recorder: Recorder, batch: Sequence[Sampled]) -> None:
         GenerationJob.objects.update(claimed_by="there/1")
-        return sample_batches(order, batches, **arguments)
+        take(recorder, batch)
 
-    monkeypatch.setattr(sampling, "sample_batches", overtaken)
+    monkeypatch.setattr(Recorder, "take", overtaken)
     run_generation_job()
     assert missing_seeds(image_set) == [5, 6, 7]
     assert state(image_set)[0] == STATES.RUNNING
@@ -164,51 +163,6 @@ def test_a_fault_that_may_pass_is_tried_again(image_set: ImageSet, monkeypatch: 
     assert is_complete(image_set)
 
 
-def test_jobs_overlap_on_a_card(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tasks.MOST_OVERLAPPING, "cpu", 3)
-    model = diffusion_model(checkpoint=str(tiny_models / "sdxl"))
-    sets = [planned(model, seeds=[1, 2], prompt=prompt) for prompt in ("a cube", "a ring", "a ball", "a cone")]
-    write = Recorder._write
-    seen: list[tuple[int, int]] = []
-    is_second_sampled = threading.Event()
-
-    def slow(self: Recorder, sampled: Sampled) -> Any:
-        is_second_sampled.wait(600)
-        return write(self, sampled)
-
-    def spy(order: Order, batches: Sequence[Sequence[int]], **arguments: Any) -> Iterator[list[Sampled]]:
-        seen.append((GenerationJob.objects.filter(state=STATES.RUNNING).count(), GeneratedImage.objects.count()))
-        if len(seen) == 2:
-            is_second_sampled.set()
-        return sample_batches(order, batches, **arguments)
-
-    monkeypatch.setattr(Recorder, "_write", slow)
-    monkeypatch.setattr(sampling, "sample_batches", spy)
-    run_generation_job()
-    assert [is_complete(image_set) for image_set in sets] == [True, True, True, False]
-    assert seen[1] == (2, 0)  # the second is sampled while the first is being recorded
-    assert {only_job(image_set).state for image_set in sets[:3]} == {STATES.DONE}
-
-
-def test_a_job_that_cannot_be_recorded_does_not_stop_the_next(
-    tiny_models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(tasks.MOST_OVERLAPPING, "cpu", 2)
-    model = diffusion_model(checkpoint=str(tiny_models / "sdxl"))
-    first, second = (planned(model, seeds=[1, 2], prompt=prompt) for prompt in ("a cube", "a ring"))
-
-    def fail(path: str, image: Any) -> Any:
-        if str(first.uid) in path:
-            raise OSError("disk full")
-        return prepared(path, image)
-
-    monkeypatch.setattr(recording, "prepared", fail)
-    run_generation_job()
-    assert state(first) == (STATES.QUEUED, "Tried again: OSError: disk full")
-    assert state(second) == (STATES.DONE, "")
-    assert (is_complete(first), is_complete(second)) == (False, True)
-
-
 def test_a_sick_card_that_an_embedding_meets_ends_the_process(
     image_set: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +176,7 @@ def test_a_sick_card_that_an_embedding_meets_ends_the_process(
             raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     ended: list[str] = []
-    monkeypatch.setattr(tasks, "sinks_for", lambda _job: [Embedding()])
+    monkeypatch.setattr(job_row, "sinks_for", lambda _job: [Embedding()])
     monkeypatch.setattr(work, "end_process", lambda: ended.append(state(image_set)[1]))
     run_generation_job()
     assert ended == [state(image_set)[1]]

@@ -40,7 +40,9 @@ def read_compose(variables: dict[str, str]) -> dict[str, Any]:
         assert operator == ":-", f"{name} has neither a value nor a default"
         return str(word)
 
-    text = re.sub(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}", fill, COMPOSE_FILE.read_text())
+    text, count = COMPOSE_FILE.read_text(), 1
+    while count:  # a default may hold another variable
+        text, count = re.subn(r"\$\{(\w+)(?:(:[-?])([^${}]*))?\}", fill, text)
     services: dict[str, Any] = yaml.safe_load(text)["services"]
     return services
 

@@ -10,7 +10,7 @@ SICK = "GPU-sick"
 
 
 class SickSampling(importlib.abc.MetaPathFinder):
-    """Loads generation.sampling.sampling as it is, and replaces `sample`."""
+    """Loads generation.sampling.sampling as it is, and replaces `sample_batches`."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != "generation.sampling.sampling":
@@ -23,7 +23,7 @@ class SickSampling(importlib.abc.MetaPathFinder):
 
         def load_and_break(module: Any) -> None:
             load(module)
-            module.sample = fail
+            module.sample_batches = fail
 
         spec.loader.exec_module = load_and_break  # type: ignore[method-assign]
         return spec

@@ -1,6 +1,7 @@
 """What the workers do and how fast a study's images come, for the study's page, study_status and /metrics."""
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from annotation.studies.comparisons import image_sets_of
 from annotation.studies.lifecycle.progress import StudyProgress
 from generation.machines.card_failures import refused_cards
 from generation.machines.workers import live_signs
-from generation.models import GeneratedImage, GenerationJob, WorkerSign
+from generation.models import GeneratedImage, GenerationJob, ModelTrial, WorkerSign
 from jobs.models import LeasedJob
 from jobs.wording import command, duration
 from scoring.models import ScoringJob
@@ -22,7 +23,8 @@ WINDOW = timedelta(minutes=10)  # over which speed and idle share are taken
 GIB = 2**30
 OF_ANOTHER_STUDY = "of another study"
 RUNNING = LeasedJob.State.RUNNING
-WORDS = {GenerationJob: "images", ScoringJob: "scores"}
+WORDS = {GenerationJob: "images", ScoringJob: "scores", ModelTrial: "trial of a model"}
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +131,13 @@ def refusals() -> list[str]:
 class _Done:
     """What each worker did since a time: seconds in jobs, the running job, and when the last job ended."""
 
-    busy_seconds: Counter[str]
+    busy_seconds: dict[str, float]
     running: dict[str, str]
     last: dict[str, datetime]
 
     @classmethod
     def since(cls, start: datetime, now: datetime) -> "_Done":
-        busy: Counter[str] = Counter()
+        spans: defaultdict[str, list[Span]] = defaultdict(list)
         running: dict[str, str] = {}
         last: dict[str, datetime] = {}
         for kind, words in WORDS.items():
@@ -143,17 +145,33 @@ class _Done:
             for pk, claim, began, ended in recent.values_list("pk", "claimed_by", "started_at", "finished_at"):
                 worker = claim.rpartition(":")[0]
                 if began is not None:
-                    busy[worker] += round(((ended or now) - max(began, start)).total_seconds())
+                    spans[worker].append((max(began, start), ended or now))
                 if ended is None:
                     running[worker] = f"{words}, job {pk}"
                 else:
                     last[worker] = max(ended, last.get(worker, ended))
-        return cls(busy, running, last)
+        return cls({worker: covered_seconds(its_spans) for worker, its_spans in spans.items()}, running, last)
+
+
+def covered_seconds(spans: Iterable[Span]) -> float:
+    """Return how much time the spans cover. A job may begin while another one is recorded, and counts once.
+
+    >>> nine, second = datetime(2026, 11, 29, 9), timedelta(seconds=1)
+    >>> covered_seconds((nine + first * second, nine + last * second) for first, last in [(4, 7), (0, 5), (9, 10)])
+    8.0
+    """
+    total, until = timedelta(0), None
+    for began, ended in sorted(spans):
+        begins = began if until is None else max(began, until)
+        if ended > begins:
+            total += ended - begins
+            until = ended
+    return total.total_seconds()
 
 
 def _view(sign: WorkerSign, done: _Done, now: datetime) -> WorkerView:
     window = max(1.0, min(WINDOW.total_seconds(), (now - sign.started_at).total_seconds()))
-    idle = min(1.0, max(0.0, 1 - done.busy_seconds[sign.name] / window))
+    idle = min(1.0, max(0.0, 1 - done.busy_seconds.get(sign.name, 0.0) / window))
     return WorkerView(
         name=sign.name,
         queue=sign.queue,

@@ -9,8 +9,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from annotation.management.processes import worker_plans
+from generation.machines import cards
 from generation.machines.cards import HostCard, choose_cards, host_cards, own_card, parse_cards
-from generation.machines.workers import leave_sign, may_take_on_this_card
+from generation.machines.workers import leave_sign, may_take_on_this_card, this_card
 from generation.models import GenerationJob, WorkerSign
 from jobs.refusals import Refused
 from tests.generation.planned_sets import planned
@@ -84,14 +85,64 @@ def test_a_worker_rests_while_its_cards_cannot_be_listed(listed: Path, answer: s
     assert may_take_on_this_card(GenerationJob).exists()
 
 
-def test_a_host_without_the_program(listed: Path, settings: Settings) -> None:
+OF_THE_DRIVER = """\
+Model: \t\t NVIDIA L4
+IRQ:   \t\t 37
+GPU UUID: \t GPU-1a2b-{number}
+Video BIOS: \t 95.04.29.00.06
+"""
+
+
+def test_a_host_without_the_program_asks_the_driver(
+    listed: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     settings.NVIDIA_SMI = str(listed.with_name("absent"))
+    monkeypatch.setattr(cards, "DRIVER_FOLDER", tmp_path / "gpus")
     assert host_cards() == ()
+    for number, place in enumerate(("0000:1b:00.0", "0000:65:00.0", "0000:c3:00.0")):
+        folder = tmp_path / "gpus" / place
+        folder.mkdir(parents=True)
+        (folder / "information").write_text(OF_THE_DRIVER.format(number=number) if number < 2 else "Model: lost\n")
+    host_cards.cache_clear()
+    assert host_cards() == tuple(HostCard(str(number), "NVIDIA L4", f"GPU-1a2b-{number}") for number in (0, 1))
+    settings.NVIDIA_SMI = "none"
+    host_cards.cache_clear()
+    assert host_cards() == ()
+
+
+TORCH = """
+class cuda:
+    name, uuid = "NVIDIA L4", "77-0"
+    device_count = staticmethod(lambda: 1)
+    get_device_properties = classmethod(lambda kind, _number: kind)
+"""
+
+
+@pytest.mark.django_db
+def test_a_card_that_only_torch_knows_is_no_cpu(
+    listed: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings.NVIDIA_SMI = str(listed.with_name("absent"))
+    monkeypatch.setattr(cards, "DRIVER_FOLDER", tmp_path / "gpus")
+    monkeypatch.setattr(cards, "DEVICE_FILES", (str(tmp_path / "nvidia0"),))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "torch.py").write_text(TORCH)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert this_card().name == "CPU"
+    (tmp_path / "nvidia0").touch()
+    host_cards.cache_clear()
+    leave_sign(name="gpu@here")
+    card = WorkerSign.objects.get().card
+    assert card is not None
+    assert (card.name, card.number, card.key) == ("NVIDIA L4", "0", "GPU-77-0")
 
 
 @pytest.mark.parametrize(
     ("visible", "number"),
-    [(None, "0"), ("GPU-1a2b-2", "2"), ("MIG-77-1", "1:1"), ("2,0", "2"), ("", None), ("9", None)],
+    [
+        *((None, "0"), ("GPU-1a2b-2", "2"), ("MIG-77-1", "1:1"), ("2,0", "2"), ("", None), ("9", None)),
+        *(("GPU-1a2b-", "0"), ("G", None)),
+    ],
 )
 def test_the_card_of_this_process(
     listed: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, number: str | None

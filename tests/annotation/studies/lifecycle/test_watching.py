@@ -18,7 +18,7 @@ from annotation.studies.lifecycle.transitions import launch
 from annotation.studies.lifecycle.watching import pace, refusals, workers, workers_for
 from generation.machines import workers as worker_processes
 from generation.machines.workers import leave_sign, note_work, reason_to_rest, served_queues
-from generation.models import Card, CardFailure, GeneratedImage, GenerationJob, WorkerSign
+from generation.models import Card, CardFailure, GeneratedImage, GenerationJob, ModelTrial, WorkerSign
 from jobs import claims
 from tests.annotation.studies.test_commands import typed
 from tests.annotation.studies.worker import FakeWorker
@@ -66,6 +66,31 @@ def test_what_each_worker_does(study: Study, monkeypatch: pytest.MonkeyPatch) ->
     assert (gpu.model, gpu.memory) == ("Alpha", "6.0 of 24.0 GiB")
     assert gpu.job.startswith("images, job ")
     assert gpu.last_job_at is not None
+
+
+def test_jobs_that_overlap_count_once_and_short_ones_count(study: Study) -> None:
+    now = timezone.now()
+    jobs = list(GenerationJob.objects.order_by("pk"))
+    GenerationJob.objects.update(state="done", claimed_by="gpu@here:12/ab", lease_expires_at=None)
+    for number, job in enumerate(jobs):  # each begins while the one before is recorded
+        began = now - 5 * MINUTE + number * timedelta(seconds=0.3)
+        GenerationJob.objects.filter(pk=job.pk).update(started_at=began, finished_at=began + timedelta(seconds=0.4))
+    idle = next(one.idle_share for one in workers() if one.queue == "gpu")
+    assert idle == pytest.approx(1 - (0.3 * (len(jobs) - 1) + 0.4) / 600)
+    assert GenerationJob.objects.filter(pk=jobs[0].pk).update(started_at=now - 20 * MINUTE, finished_at=now)
+    assert [one.idle_share for one in workers() if one.queue == "gpu"] == pytest.approx([0.0], abs=0.01)
+
+
+def test_a_worker_that_tries_a_model_is_not_idle(study: Study) -> None:
+    GenerationJob.objects.filter(state="running").update(state="queued", lease_expires_at=None)
+    trial = ModelTrial.objects.create(
+        diffusion_model=study.diffusion_models[0], prompt="a cube", parameters={}, fingerprint="1"
+    )
+    assert claims.claim_next(ModelTrial.objects.all(), worker="gpu@here:12")
+    ModelTrial.objects.update(started_at=timezone.now() - 2 * MINUTE)
+    gpu = workers()[1]
+    assert gpu.job == f"trial of a model, job {trial.pk}"
+    assert gpu.idle_share == pytest.approx(0.6, abs=0.02)  # two minutes of it, and two of a job
 
 
 def test_a_study_s_people_read_no_names_of_other_studies_models(
