@@ -49,6 +49,7 @@ class FakeHub:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.lists_sizes = True
         self.listed_too: list[str] = []  # names in the listing of files that are not there
+        self.listed_as: dict[str, Any] = {}  # what the listing says of every file, whatever is true
         self.token = ""  # if set, only requests with it are answered
         hub = self
 
@@ -118,7 +119,7 @@ class FakeHub:
             }
             if len(data) >= LARGE:
                 entry["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
-            siblings.append(entry)
+            siblings.append(entry | self.listed_as)
         blob = hashlib.sha1(b"blob 0\0").hexdigest()
         siblings += [{"rfilename": name, "size": 0, "blobId": blob} for name in self.listed_too]
         document = {"id": repository, "sha": revision, "siblings": siblings, "tags": [], "downloads": 0, "likes": 0}

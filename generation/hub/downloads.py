@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePosixPath
@@ -64,6 +64,7 @@ def request_listing(wanted: Wanted) -> HubListing:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    _session(wanted)
     ask = partial(HfApi().model_info, wanted.repository, revision=wanted.revision, files_metadata=True, timeout=30)
     try:
         info = _in_time(ask)
@@ -74,15 +75,33 @@ def request_listing(wanted: Wanted) -> HubListing:
         raise _offline(wanted) from None
     except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
         raise Passing(_reason(error)) from error
-    files = {}
-    for sibling in info.siblings or ():
+    return HubListing(wanted.repository, wanted.revision, dict(_listed(info.siblings or ())))
+
+
+def _listed(siblings: Iterable[Any]) -> Iterator[tuple[str, HubFile]]:
+    """Yield the files that a hub lists, with names and hashes that can be used."""
+    for sibling in siblings:
         blob = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
-        if sibling.size is None:
+        if not isinstance(sibling.size, int) or sibling.size < 0:
             raise Passing("it lists files without their sizes")  # a mirror that does not know the question
-        if not _HASH.fullmatch(blob or "") or not _is_inside(sibling.rfilename):
-            continue
-        files[sibling.rfilename] = HubFile(sibling.size, str(blob), is_large=bool(sibling.lfs))
-    return HubListing(wanted.repository, wanted.revision, files)
+        if isinstance(blob, str) and _HASH.fullmatch(blob) and _is_inside(sibling.rfilename):
+            yield sibling.rfilename, HubFile(sibling.size, blob, is_large=bool(sibling.lfs))
+
+
+def _session(wanted: Wanted) -> Any:
+    """Return the HTTP client. Raises Refused if it cannot be made, or not send the token, with the variables."""
+    import httpx2
+    from huggingface_hub import get_session, get_token
+
+    if not (get_token() or "").isascii():
+        raise Refused(f"{wanted.owner}: HF_TOKEN holds characters that no token has: copy it again from the hub.")
+    try:
+        return get_session()
+    except (ValueError, OSError, httpx2.InvalidURL) as error:
+        raise Refused(
+            f"{wanted.owner}: no connection to the hub can be set up ({type(error).__name__}): correct HTTPS_PROXY, "
+            "HTTP_PROXY, ALL_PROXY, NO_PROXY or SSL_CERT_FILE of the worker."
+        ) from error
 
 
 def _in_time(ask: Callable[[], T]) -> T:
@@ -185,7 +204,7 @@ def _go_on(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[[
 
 def _stream(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[[], None]) -> None:
     import httpx2
-    from huggingface_hub import constants, get_session, hf_hub_url
+    from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.errors import OfflineModeIsEnabled
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, by its documentation
 
@@ -195,10 +214,10 @@ def _stream(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[
     if start:
         headers["range"] = f"bytes={start}-"
     url = hf_hub_url(listing.repository, name, revision=listing.revision, endpoint=endpoint())
-    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    timeout, session = constants.HF_HUB_DOWNLOAD_TIMEOUT, _session(wanted)
     try:
         with ExitStack() as opened:
-            stream_of = partial(get_session().stream, "GET", url, headers=headers, timeout=timeout)
+            stream_of = partial(session.stream, "GET", url, headers=headers, timeout=timeout)
             answer = _in_time(lambda: opened.enter_context(stream_of()))
             if answer.status_code == 416:  # the part is of another file
                 part.unlink(missing_ok=True)

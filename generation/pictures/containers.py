@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 PNG = b"\x89PNG\r\n\x1a\n"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _JPEG = b"\xff\xd8"
 _START_OF_SCAN = 0xDA
 
@@ -14,6 +15,20 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
         content = data[at + 8 : end]
         yield data[at + 4 : at + 8], content, int.from_bytes(data[end : end + 4], "big")
         at = end + 4
+
+
+def without_texts(data: bytes) -> bytes:
+    """Return a PNG without its text chunks, whatever is wrong with them; other files unchanged.
+
+    No viewer shows them. Pillow refuses an image for texts that unpack to more than a megabyte, as of a large workflow.
+    """
+    kept, start, at = [], 0, 8 if data.startswith(PNG) else len(data)
+    while (end := at + 12 + int.from_bytes(data[at : at + 4], "big")) <= len(data):
+        if data[at + 4 : at + 8] in _TEXTS:
+            kept.append(data[start:at])
+            start = end
+        at = end
+    return b"".join([*kept, data[start:]]) if kept else data
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from generation.pictures.container_checks import check_jpeg, check_palette, check_png, check_webp, says_srgb
-from generation.pictures.containers import PNG, png_chunks
+from generation.pictures.containers import PNG, png_chunks, without_texts
 from generation.pictures.orientation import turn_of
 from generation.pictures.pixels import as_srgb
 from jobs.refusals import Refused
@@ -60,6 +60,7 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about files that Pillow reads nevertheless
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            data = without_texts(data)
             check_png(data)
             with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
                 _check_header(image, suffix, limits)

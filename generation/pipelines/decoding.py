@@ -54,7 +54,7 @@ def _with_room(loaded: Loaded, decode: Callable[[], Any], owner: str) -> Any:
             with room():
                 return decode()
         except Exception as error:
-            if not is_out_of_memory(error):
+            if not is_out_of_memory(error) or not loaded.is_placed:
                 raise
         # Outside the except block: the exception's traceback keeps the tensors alive that filled the memory.
         empty_memory()
@@ -81,6 +81,7 @@ def _others_aside(loaded: Loaded) -> Iterator[None]:
     parts: Iterable[Any] = loaded.pipeline.components.values()
     others = [part for part in parts if hasattr(part, "parameters") and part is not loaded.decoder]
     homes = [(part, part.device) for part in others if part.device.type not in ("cpu", "meta")]
+    is_placed, loaded.is_placed = loaded.is_placed, False  # until all are back: the memory may be too full for them
     try:
         for part, _home in homes:
             part.to("cpu")
@@ -89,6 +90,7 @@ def _others_aside(loaded: Loaded) -> Iterator[None]:
     finally:
         for part, home in homes:
             part.to(home)
+        loaded.is_placed = is_placed
 
 
 def _joined(loaded: Loaded, outputs: list[Any]) -> Any:

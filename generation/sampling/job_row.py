@@ -127,13 +127,11 @@ class _Row:
             return
         self._may_look = False
         try:
-            job = _claimed()
-        except DatabaseError:
-            logger.warning("no further job is claimed: the database does not answer")
+            if (job := _claimed()) is not None:
+                self._begin(job)
+        except DatabaseError:  # no reason to stop what is sampled
+            logger.warning("no further job is begun: the database does not answer")
             connection.close()
-            return
-        if job is not None:
-            self._begin(job)
 
     def _goes_on(self) -> bool:
         seconds = time.monotonic() - self._began

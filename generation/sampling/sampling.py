@@ -124,6 +124,7 @@ def sample_batches(
             _check_can_halve(batch, order)
             batch_sizes().halve(key, batch.size)
             waiting.appendleft(batch)
+            loaded = ready(order, _asked(upcoming), check)  # parts of it may have lost their place on the device
             continue
         facts = _provenance(loaded, order) | batch.facts()
         yield [

@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from generation.hub import downloads
@@ -361,6 +362,45 @@ def test_a_mirror_that_lists_no_sizes(hub: FakeHub, repository: Path) -> None:
         plan(model())
     hub.lists_sizes = True
     fetched(model())  # nothing was kept of the first listing
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        *(({"size": size}, "it lists files without their sizes") for size in (-1, "12", 1.5)),
+        ({"blobId": 7, "lfs": None}, "holds no model_index.json"),
+        ({"lfs": {"sha256": 7, "size": 1, "pointerSize": 1}}, "holds no model_index.json"),
+        ({"lfs": "x"}, r"the connection failed \(TypeError\)"),
+    ],
+)
+def test_a_listing_of_nonsense(hub: FakeHub, repository: Path, said: dict[str, Any], sentence: str) -> None:
+    hub.listed_as = said
+    with pytest.raises((FetchPostponed, Refused), match=sentence):
+        plan(model())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HTTPS_PROXY", "ftp://proxy:1", r"can be set up \(ValueError\): correct HTTPS_PROXY"),
+        ("HTTPS_PROXY", "http://user:secret@[::1", r"can be set up \(InvalidURL\): correct HTTPS_PROXY"),
+        ("SSL_CERT_FILE", "/nowhere.pem", r"can be set up \(FileNotFoundError\): .* or SSL_CERT_FILE of the worker"),
+        ("HF_TOKEN", "hf_\u2013secret", "HF_TOKEN holds characters that no token has: copy it again"),
+    ],
+)
+def test_settings_that_no_connection_can_be_made_with(
+    hub: FakeHub, repository: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    fetched_listing = plan(model())
+    monkeypatch.setenv(name, value)
+    huggingface_hub.close_session()
+    with pytest.raises(Refused, match=sentence) as while_fetching:
+        fetch(fetched_listing, report=lambda _here, _total: None)
+    (repository.parent / "var" / "hub" / f"owner--sdxl@{COMMIT}.json").unlink()
+    with pytest.raises(Refused, match=sentence) as while_asking:
+        plan(model())
+    assert "secret" not in f"{while_fetching.value} {while_asking.value}"
+    huggingface_hub.close_session()
 
 
 def test_offline_is_a_decision_and_so_a_refusal(

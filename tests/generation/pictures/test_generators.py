@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from generation.imports.conversion import FileTask, ReadFile, prepare
 from generation.pictures.generators import MOST_BYTES, generator_of
-from generation.pictures.reading import Limits
+from generation.pictures.reading import Limits, decode
 from generation.pictures.thumbnails import SIZES
 
 A1111 = """a red cube, "fine" (art:1.2)
@@ -85,6 +85,35 @@ def test_a_text_that_unpacks_without_end() -> None:
     picture = with_texts()
     data = picture[:33] + len(chunk).to_bytes(4, "big") + b"zTXt" + chunk + b"\0\0\0\0" + picture[33:]
     assert generator_of(data) == {"a1111": {"is_too_long": True}}
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+
+LARGE = zlib.compress(b'{"nodes": "' + b"x" * 2_000_000 + b'"}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        chunk(b"zTXt", b"workflow\0\0" + LARGE),
+        chunk(b"iTXt", b"workflow\0\1\0\0\0" + LARGE),
+        chunk(b"zTXt", b"workflow\0\7an unknown method"),
+        chunk(b"iTXt", b"workflow\0\1\0\0\0no deflate"),
+        chunk(b"iTXt", b"workflow\0\0\0\xff\0\xfe\0\xff\xfe"),
+        chunk(b"iTXt", b"workflow"),
+        chunk(b"tEXt", b""),
+        chunk(b"tEXt", b"prompt\0{}")[:-1] + b"!",  # a wrong checksum
+    ],
+)
+@pytest.mark.parametrize("place", [33, -12])  # before the pixels, and behind them
+def test_no_text_costs_its_image(text: bytes, place: int) -> None:
+    plain = with_texts()
+    data = plain[:place] + text + plain[place:]
+    limits = Limits(pixel_count=1000, byte_count=10_000_000)
+    assert decode(data, suffix=".png", limits=limits).tobytes() == Image.new("RGB", (8, 8), "red").tobytes()
+    generator_of(data)
 
 
 def test_an_import_records_it(tmp_path: Path) -> None:

@@ -94,6 +94,45 @@ def test_a_full_memory_in_the_decoder_costs_no_image(
     assert [one.provenance["batch_size"] for one in made] == [3, 3, 3]
 
 
+class Part:
+    """A part of a pipeline on a card, which has no room for it when it comes back the first time."""
+
+    device, parameters = torch.device("cuda"), ()
+    moves: list[str]
+
+    def __init__(self) -> None:
+        self.moves = []
+
+    def to(self, place: object) -> None:
+        self.moves.append(str(place))
+        if self.moves == ["cpu", "cuda"]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_parts_that_cannot_be_moved_back_are_placed_again_before_the_next_batch(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(tiny_models, "sdxl")
+    expected = sample(model, 2)
+    loaded, part, sizes, placed = load(model), Part(), BatchSizes(4), list[bool]()
+    own, place = type(loaded.pipeline).components, loading._place
+
+    def noted(one: Loaded) -> None:
+        placed.append(one.is_placed)
+        place(one)
+
+    monkeypatch.setattr(type(loaded.pipeline), "components", property(lambda one: {**own.fget(one), "part": part}))
+    monkeypatch.setattr(sampling, "batch_sizes", lambda: sizes)
+    monkeypatch.setattr(loading, "_place", noted)
+    monkeypatch.setattr(loaded.decoder, "decode", full(2, loaded.decoder.decode, []))
+    made = sample(model, 2)
+    assert part.moves == ["cpu", "cuda"]
+    assert placed == [False]
+    for one, before in zip(made, expected, strict=True):  # in a batch of another size
+        assert np.abs(np.asarray(one.image).astype(int) - np.asarray(before.image).astype(int)).max() <= 1
+    assert [one.provenance["batch_size"] for one in made] == [1, 1]
+
+
 def test_a_decoder_that_never_fits_is_one_sentence(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny(tiny_models, "sdxl")
     decoder = load(model).decoder

@@ -11,6 +11,7 @@ from django.db import OperationalError
 from pytest_django.fixtures import Settings
 
 from generation.models import DiffusionModel, GenerationJob, ImageSet, ModelTrial
+from generation.pipelines import loading
 from generation.pipelines.loaded import Loaded
 from generation.plans.image_sets import is_complete
 from generation.recorded_images.records import prepared
@@ -162,17 +163,16 @@ def test_a_sick_card_gives_the_prepared_job_back(sets: list[ImageSet], monkeypat
 def test_a_database_that_is_away_while_the_next_job_is_claimed_stops_no_sampling(
     sets: list[ImageSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = job_row.claim
     calls: list[None] = []
 
     def away(*arguments: Any, **named: Any) -> GenerationJob | None:
         calls.append(None)
         if len(calls) == 2:
             raise OperationalError("the connection is closed")
-        return claim(*arguments, **named)
+        return work.claim(*arguments, **named)
 
     monkeypatch.setattr(job_row, "claim", away)
-    monkeypatch.setattr(job_row.connection, "close", lambda: None)
+    monkeypatch.setattr("django.db.connection.close", lambda: None)
     run_generation_job()
     assert states(sets)[0] == (STATES.DONE, 1)
 
@@ -184,13 +184,13 @@ def test_all_prompts_are_encoded_first_and_the_sampling_thread_has_no_database(
     settings.KEEP_TEXT_ENCODERS_GIB = 0
     Loaded.cached = None
     loads: list[str] = []
-    load = sampling.ready.__globals__["_load"]
+    load = loading._load
 
     def counted(model: DiffusionModel, key: tuple[str, ...]) -> Any:
         loads.append(threading.current_thread().name)
         return load(model, key)
 
-    monkeypatch.setitem(sampling.ready.__globals__, "_load", counted)
+    monkeypatch.setattr(loading, "_load", counted)
     run_generation_job()
     Loaded.cached = None
     assert states(sets) == [(STATES.DONE, 1)] * 4
