@@ -125,7 +125,8 @@ def visit_the_states_of_a_study(tour: Tour) -> None:
         put_in_state(study, state)
         tour.go(address)
         tour.stop(f"overview-{state}")
-    failing = make_study(slug="failing", state="generating", has_scores=False, source="generated", comparisons=3)
+    models = {f"model_{key}": {"name": f"New {key}", "checkpoint": f"/models/{key}"} for key in "ab"}
+    failing = make_study(slug="failing", has_scores=False, source="generated", comparisons=3, **models)
     put_in_state(failing, "generating")
     tour.go(failing.get_absolute_url())
     tour.stop("overview-waiting-for-a-worker")
@@ -164,7 +165,7 @@ def visit_people_of_every_kind(tour: Tour) -> None:
     tour.stop("invitations-refused-mail")
     tour.go(f"{address}settings/")
     tour.page.get_by_label("Votes for each comparison").fill("1")
-    tour.page.get_by_role("button", name="Save").first.click()
+    tour.press("Change the settings")
     tour.stop("settings-refused")
     put_in_state(study, "closed")
     for path in ("invitations/", "annotators/"):
@@ -270,5 +271,5 @@ def visit_the_installation(tour: Tour) -> None:
     tour.stop("installation-account-refused")
     User.objects.create_user("gone", is_active=False, is_staff=True, email="gone@lab.example")
     tour.go("/installation/accounts/")
-    tour.page.get_by_role("button", name="Account").click()
+    tour.press("Account")
     tour.stop("installation-accounts-with-the-menu")
