@@ -12,6 +12,8 @@ QUIET = {
     "django.template": "INFO",
     # At DEBUG they log signed requests.
     **dict.fromkeys(("boto3", "botocore", "s3transfer", "urllib3"), "WARNING"),
+    # At WARNING it says each second, in two lines, that the database is away; `config.outages` says so in one.
+    "psycopg.pool": "ERROR",
     # At WARNING it says that a stopping worker puts a message back, which loses nothing.
     "kombu.transport.virtual.base": "ERROR",
     # At INFO they log addresses, and those of the hub's content network are signed.
