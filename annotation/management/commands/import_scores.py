@@ -53,8 +53,9 @@ class Command(StudyCommand):
         for note in notes_on(unused=done.unused, repeated=done.repeated):
             self.stdout.write(note)
         if done.missing:
-            first = "; ".join(f'"{prompt[:80]}"' for prompt in done.missing[:MOST_NAMED])
-            more = "; ..." if len(done.missing) > MOST_NAMED else ""
+            prompts = list(dict.fromkeys(done.missing))  # of several models, a prompt has several comparisons
+            first = "; ".join(f'"{prompt[:80]}"' for prompt in prompts[:MOST_NAMED])
+            more = "; ..." if len(prompts) > MOST_NAMED else ""
             self.stdout.write(
                 f"No row for {counted(len(done.missing), 'comparison')}, which "
                 f"{'stays' if len(done.missing) == 1 else 'stay'} without a score: {first}{more}"

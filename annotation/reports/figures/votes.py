@@ -56,9 +56,7 @@ def by_comparison(report: AgreementReport, results: Results) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xticks([])
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.set_xlabel(
-        f"{counted(len(counts), 'comparison')}, by their share of votes for {report.study.sides_in_words[0]}"
-    )
+    axes.set_xlabel(f"{counted(len(counts), 'comparison')}, by the share of votes for {report.study.sides_in_words[0]}")
     legend_above(axes, columns=3)
     return figure
 

@@ -109,10 +109,10 @@ def _pairs(metrics: Metrics) -> Table:
     head: tuple[str, ...] = ("Metric", "Against", "Difference", "n", "p exact", "p exchanged", "p after Holm")
     if metrics.equivalence_margin is not None:
         head = (*head, f"Equivalent within {percent(metrics.equivalence_margin)}")
+    reasons = dict.fromkeys(pair.difference.reason for pair in metrics.pairs if pair.difference.low is None)
     method = without_resampling(metrics.pairs[0].difference.method)
-    caption = (
-        f"Agreement of the first metric minus that of the second, interval by {method}; p-values are {DESCRIPTIVE}"
-    )
+    interval = f"interval by {method}" + "".join(f"; no interval: {reason}" for reason in reasons if reason)
+    caption = f"Agreement of the first metric minus that of the second, {interval}; p-values are {DESCRIPTIVE}"
     return Table(caption, head, tuple(rows), (2, 3, 4, 5, 6))
 
 

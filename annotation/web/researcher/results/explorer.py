@@ -95,6 +95,7 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
         "pages": _pages(page, search),
         "total": len(rows),
         "cards": _cards(study, list(page.object_list), are_several=bool(pairs)),
+        "are_several": bool(pairs),
     }
     return render(request, "web/researcher/explorer.html", context)
 
