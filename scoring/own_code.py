@@ -89,7 +89,7 @@ def parameter_of(function: Any) -> str:
 
 def in_words(error: BaseException) -> str:
     """Return the kind of an error and the first line of what it says, for one sentence."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    first = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
     return f"{type(error).__name__}: {first}"
 
 

@@ -160,7 +160,7 @@ def _score(image_set: ImageSet, spec: MetricSpec) -> SetScore:
 
 def score_by(own: OwnMetric, image_set: ImageSet, spec: MetricSpec) -> SetScore:
     """Score a set by a metric of one's own. Raises Refused as `score_set`."""
-    _refuse_other_source(own)
+    refuse_other_source(own)
     if own.takes == "images":
         given: Any = open_images(list(image_set.images.order_by("seed")))
     elif spec.encoder is None:
@@ -172,7 +172,7 @@ def score_by(own: OwnMetric, image_set: ImageSet, spec: MetricSpec) -> SetScore:
         given = _all_embeddings_of(image_set, spec.encoder)
     begun = time.perf_counter()
     value, seconds = own.score(given), time.perf_counter() - begun
-    _refuse_other_source(own)  # again: another worker may have scored by another file meanwhile
+    refuse_other_source(own)  # again: another worker may have scored by another file meanwhile
     return _store(image_set, spec, value, seconds, own.higher_is_more_consistent)
 
 
@@ -192,7 +192,7 @@ def _store(image_set: ImageSet, spec: MetricSpec, value: float, seconds: float, 
     return stored
 
 
-def _refuse_other_source(own: OwnMetric) -> None:
+def refuse_other_source(own: OwnMetric) -> None:
     """Register the source of a metric of one's own, or refuse if another one has scores: they are never mixed.
 
     One without scores is replaced: it failed, and was mended.

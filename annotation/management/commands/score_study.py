@@ -33,7 +33,7 @@ from scoring.encoder_spec import (
 from scoring.metric_spec import OWN, SCS, MetricSpec, named_functional
 from scoring.own_code import OwnEncoder, encoder_in_file
 from scoring.own_metrics import OwnMetric, metric_in_file
-from scoring.scores import embed_set, refuse_unusable_name, score_by, score_set
+from scoring.scores import embed_set, refuse_other_source, refuse_unusable_name, score_by, score_set
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -98,6 +98,7 @@ class Command(StudyCommand):
         """Score every set by a function of this machine; a worker makes the embeddings that it lacks."""
         if spec.encoder and lacks_embeddings(study, spec.encoder):
             self._watch(study, MetricSpec(SCS, spec.encoder))
+        refuse_other_source(own)  # also if no set lacks its score
         self._record(study, spec, source_sha256=own.sha256)
         for image_set in unscored_sets_of(study, spec.identity).order_by("pk"):
             score_by(own, image_set, spec)

@@ -111,7 +111,7 @@ def _pairs(metrics: Metrics) -> Table:
         head = (*head, f"Equivalent within {percent(metrics.equivalence_margin)}")
     reasons = dict.fromkeys(pair.difference.reason for pair in metrics.pairs if pair.difference.low is None)
     method = without_resampling(metrics.pairs[0].difference.method)
-    interval = f"interval by {method}" + "".join(f"; no interval: {reason}" for reason in reasons if reason)
+    interval = f"interval by {method}" + "".join(f"; rows without one: {reason}" for reason in reasons if reason)
     caption = f"Agreement of the first metric minus that of the second, {interval}; p-values are {DESCRIPTIVE}"
     return Table(caption, head, tuple(rows), (2, 3, 4, 5, 6))
 
