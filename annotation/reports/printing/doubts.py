@@ -69,10 +69,13 @@ def _without_winner(agreement: Agreement) -> str:
 
 
 def _chance(alpha: Estimate, study: StudyFacts) -> str:
-    how = beyond_chance(alpha)
-    if how and study.are_several:
-        return f"beyond the order of the models, annotators {how} (Krippendorff's alpha), so prompts may not matter"
-    return f"annotators {how} (Krippendorff's alpha), so the winners of the votes may be noise" if how else ""
+    how, beyond = beyond_chance(alpha), "beyond the order of the models, " if study.are_several else ""
+    if not how:
+        return ""
+    if alpha.low is None and alpha.reason:  # few votes for other than one choice: its winners need not be noise
+        return f"{beyond}annotators {how} (Krippendorff's alpha has no interval: {alpha.reason})"
+    follows = "prompts may not matter" if study.are_several else "the winners of the votes may be noise"
+    return f"{beyond}annotators {how} (Krippendorff's alpha), so {follows}"
 
 
 def _other_seeds(noise: ImageNoise) -> str:

@@ -67,6 +67,8 @@ def _beyond_chance(alpha: Estimate, study: StudyFacts) -> tuple[str, ...]:
     how = beyond_chance(alpha)
     if not how:
         return ()
+    if alpha.low is None and alpha.reason:
+        return (f"Annotators {how} (Krippendorff's alpha has no interval: {alpha.reason}).",)
     if study.are_several:
         return (
             f"Beyond the order of the models, annotators {how} (Krippendorff's alpha): which of two models wins on a "

@@ -131,6 +131,14 @@ def test_votes_that_may_be_noise_are_called_so_wherever_the_claim_stands(name: s
     assert said in " ".join(html.unescape(render(report, name)).split())
 
 
+def test_votes_that_nearly_all_name_one_model_are_not_called_noise() -> None:
+    votes = [["A", "A", "A"]] * 11 + [["A", "A", "B"]] * 4
+    claim = report_of(make_study(Plan(votes, [(2.0, 1.0)] * 15))).claim
+    why = "4 votes for other than the most frequent choice, and an interval needs 15"
+    assert f"more than by chance (Krippendorff's alpha has no interval: {why})." in claim
+    assert "noise" not in claim
+
+
 def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     plan = crossed([[5, 1], [1, 5]])
     plan.manifest = {"sealed": False}
