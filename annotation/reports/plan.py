@@ -4,10 +4,9 @@ import json
 import math
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from annotation.reports.figures.style import INK, MODEL_COLOURS, QUIET, SMALL, STROKE, WIDTH, drawing_style
+from annotation.reports.figures.style import INK, MODEL_COLOURS, QUIET, SMALL, STROKE, drawing_style, new_figure
 from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.formats.document import as_document
 from annotation.reports.printing.blocks import Table
@@ -237,7 +236,7 @@ def plan_figure(plan: StudyPlan, *, is_dark: bool = False) -> str:
     Dotted lines show the goals. Equal plans give equal bytes.
     """
     with drawing_style():
-        figure = Figure(figsize=(WIDTH, _PANEL_HEIGHT * len(plan.curves)))
+        figure = new_figure(_PANEL_HEIGHT * len(plan.curves))
         panels = figure.subplots(len(plan.curves), 1, sharey=True)
         for axes, curve in zip(panels, plan.curves, strict=True):
             _draw(axes, curve, plan)

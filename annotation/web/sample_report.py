@@ -18,6 +18,7 @@ from annotation.reports.printing.blocks import Figure, FigureName
 from annotation.reports.sections.contents import figures_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
+from annotation.web.researcher.results.report_body import report_body
 
 # Made by `manage.py demo --no-serve --images 8` as var/demo/report.json. Every version opens reports of earlier ones.
 FILE = "docs/samples/demo-report.json"
@@ -27,7 +28,8 @@ FILE = "docs/samples/demo-report.json"
 @researcher_page
 def sample_report(request: HttpRequest) -> HttpResponse:
     """Show the report of the demonstration, which says that its votes are simulated."""
-    return render(request, "web/sample_report.html", page_context(_report(), drawing=_address))
+    body = report_body(FILE, lambda: page_context(_report(), drawing=_address))
+    return render(request, "web/sample_report.html", {"report": _report(), "body": body})
 
 
 def _address(figure: Figure) -> SafeString:

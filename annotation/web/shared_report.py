@@ -15,6 +15,7 @@ from annotation.reports.sections.contents import figures_of
 from annotation.studies.sharing import study_of_report_link
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
+from annotation.web.researcher.results.report_body import report_body
 from jobs.refusals import Refused
 
 
@@ -29,7 +30,8 @@ def shared_report(request: HttpRequest, token: str) -> HttpResponse:
     def address(figure: Figure) -> SafeString:
         return drawing(reverse("shared-figure", args=[token, figure.name]), alt=f"{figure.title}: {figure.words}")
 
-    return render(request, "web/shared_report.html", page_context(found.report, drawing=address))
+    body = report_body((found.sha256, token), lambda: page_context(found.report, drawing=address))
+    return render(request, "web/shared_report.html", {"report": found.report, "body": body})
 
 
 @require_safe

@@ -10,6 +10,7 @@ from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.reports.bundle.replay import Replay, replay, replayed_report, write_bundle
 from annotation.reports.data.pairs import of_pair, pair_of
+from annotation.reports.figures.style import COLUMN, PAGE
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.card import to_card
 from annotation.reports.formats.latex import write_latex
@@ -52,6 +53,13 @@ class Command(StudyCommand):
             "--out",
             type=Path,
             help="The file to write, for figures and latex-figures the folder; without it the report is printed.",
+        )
+        parser.add_argument(
+            "--width",
+            type=int,
+            choices=(COLUMN, PAGE),
+            default=COLUMN,
+            help="With --format figures: their width in mm, of one column of a journal or of both.",
         )
         parser.add_argument("--paper", choices=PAPERS, default=PAPERS[0], help="With --format pdf: the size of a page.")
         parser.add_argument(
@@ -134,6 +142,8 @@ def _text(report: AgreementReport, report_format: str, study: Study | None) -> s
 def _write(report: AgreementReport, options: dict[str, Any], study: Study | None) -> list[Path]:
     """Write the report in a format, and return the files."""
     report_format, out = options["format"], options["out"]
+    if report_format == "figures":
+        return write_figures(report, out, width=options["width"])
     if report_format in FOLDERS:
         return FOLDERS[report_format](report, out)
     with whole_file(out) as path:

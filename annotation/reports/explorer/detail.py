@@ -1,11 +1,11 @@
 """Read one comparison from the database: both sets, its votes, and the effect of each image on the score."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, OuterRef, Subquery, Value, When
 from numpy.typing import NDArray
 
 from annotation.models import Annotator, Comparison, Vote
@@ -15,7 +15,7 @@ from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import LEAST_IMAGES, SCS
 from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
-from generation.models import ImageSet
+from generation.models import GeneratedImage, ImageSet
 from scoring.consistency import contributions, pairwise_similarities
 from scoring.models import ImageEmbedding
 from scoring.scores import STORED_TYPE
@@ -84,26 +84,32 @@ def comparison_detail(
     comparison: Comparison, row: ComparisonRow, *, metric: str, resampling: Resampling
 ) -> ComparisonDetail:
     """Return a comparison of an unsealed study in detail; `row` is its row in the explorer."""
-    a, b = (_embedded(image_set, metric) for image_set in (comparison.image_set_a, comparison.image_set_b))
+    both = (comparison.image_set_a, comparison.image_set_b)
+    (seeds_a, a), (seeds_b, b) = _images(both, metric)
     noise = None
     if len(a) >= LEAST_IMAGES and a.keys() == b.keys():
         noise = seed_noise(_similarities(a), _similarities(b), resampling=resampling)
     sets = (
-        _seen_set(comparison.image_set_a, a, "A", row.score_a, row.score_b, metric=metric),
-        _seen_set(comparison.image_set_b, b, "B", row.score_b, row.score_a, metric=metric),
+        _seen_set(both[0], "A", row, seeds_a, a, metric=metric),
+        _seen_set(both[1], "B", row, seeds_b, b, metric=metric),
     )
     return ComparisonDetail(row, sets, tuple(_votes(comparison)), noise)
 
 
 # --- sets ---------------------------------------------------------------------------------------
-def _embedded(image_set: ImageSet, metric: str) -> Embedded:
-    """Return the embeddings behind a Semantic Consistency Score; nothing for another metric."""
-    if not metric.startswith(SCS):
-        return {}
-    vectors = ImageEmbedding.objects.filter(
-        image__image_set=image_set, encoder__identity=metric.removeprefix(SCS)
-    ).order_by("image__seed")
-    return {seed: np.frombuffer(vector, STORED_TYPE) for seed, vector in vectors.values_list("image__seed", "vector")}
+def _images(sets: Sequence[ImageSet], metric: str) -> list[tuple[list[int], Embedded]]:
+    """Return the seeds of each set's images and, if the metric is a Semantic Consistency Score, the embeddings behind
+    it."""
+    encoder = metric.removeprefix(SCS) if metric.startswith(SCS) else ""  # no encoder is called that
+    vectors = ImageEmbedding.objects.filter(image=OuterRef("pk"), encoder__identity=encoder).values("vector")
+    images = GeneratedImage.objects.filter(image_set__in=sets).order_by("seed").annotate(vector=Subquery(vectors))
+    found: dict[int, tuple[list[int], Embedded]] = {image_set.pk: ([], {}) for image_set in sets}
+    for pk, seed, vector in images.values_list("image_set", "seed", "vector"):
+        seeds, embedded = found[pk]
+        seeds.append(seed)
+        if vector is not None:
+            embedded[seed] = np.frombuffer(vector, STORED_TYPE)
+    return [found[image_set.pk] for image_set in sets]
 
 
 def _similarities(embedded: Embedded) -> NDArray[np.float64]:
@@ -111,9 +117,9 @@ def _similarities(embedded: Embedded) -> NDArray[np.float64]:
 
 
 def _seen_set(
-    image_set: ImageSet, embedded: Embedded, model: str, score: float | None, other: float | None, *, metric: str
+    image_set: ImageSet, model: str, row: ComparisonRow, seeds: list[int], embedded: Embedded, *, metric: str
 ) -> SetDetail:
-    seeds = list(image_set.images.order_by("seed").values_list("seed", flat=True))
+    score, other = (row.score_a, row.score_b) if model == "A" else (row.score_b, row.score_a)
     reason = _why_unknown(seeds, embedded, score, metric)
     images = [ImageDetail(seed) for seed in seeds]
     if not reason and score is not None:

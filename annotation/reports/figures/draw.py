@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from annotation.reports.figures import agreement, ranking, scores, votes
-from annotation.reports.figures.style import QUIET, drawable, drawing_style
+from annotation.reports.figures.style import COLUMN, PAGE, QUIET, drawable, drawing_style
 from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import FigureName
@@ -33,7 +33,7 @@ DRAWINGS: dict[FigureName, Callable[[AgreementReport, Results], Figure]] = {
 }
 
 _DPI = 300
-_NOTICE_WIDTH = 84  # letters of the small print below a figure
+_LETTERS_OF_NOTICES = {COLUMN: 84, PAGE: 176}  # of a line of the small print below a figure
 # No date, so that equal reports give equal bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -54,14 +54,15 @@ def draw(report: AgreementReport, name: FigureName) -> str:
         return to_svg(DRAWINGS[name](report, report.results), name=name)
 
 
-def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str) -> bytes:
-    """Return a figure as the bytes of a PDF, SVG or PNG file."""
+def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str, *, width: int = COLUMN) -> bytes:
+    """Return a figure as the bytes of a PDF, SVG or PNG file. width: in mm, COLUMN or PAGE."""
     buffer = io.BytesIO()
-    with drawing_style(are_letters_outlines=suffix != "svg", pdf__fonttype=42):  # TrueType, which journals take
+    # TrueType, which journals take.
+    with drawing_style(width=width, are_letters_outlines=suffix != "svg", pdf__fonttype=42):
         figure = DRAWINGS[name](report, results)
         if report.notices:
             notices = " ".join(report.notices)
-            small_print = fill(notices if suffix == "svg" else drawable(notices), _NOTICE_WIDTH)
+            small_print = fill(notices if suffix == "svg" else drawable(notices), _LETTERS_OF_NOTICES[width])
             figure.supxlabel(small_print, fontsize=5.5, color=QUIET, x=0.01, ha="left")
         if suffix == "svg":
             return as_file(to_svg(figure, name=name)).encode()

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from annotation.reports.figures.style import PERCENT, QUIET, SMALL, WIDTH
+from annotation.reports.figures.style import PERCENT, QUIET, SMALL, new_figure
 from annotation.reports.printing.blocks import Numbers, Row
 from scoring.statistics.inference.estimate import Estimate
 
@@ -21,12 +21,12 @@ def forest(numbers: Numbers, marks: Sequence[Mark], *, baseline: float | None = 
 
     baseline: a dotted line, to be compared with each number.
     """
-    figure = Figure(figsize=(WIDTH, _AXIS + _ROW * len(numbers)))
+    figure = new_figure(_AXIS + _ROW * len(numbers))
     axes = figure.add_subplot()
     if baseline is not None:  # one piece for each number, so that it crosses no words
         heights = np.arange(len(numbers))
         at = np.full(len(numbers), baseline)
-        axes.vlines(at, heights - 0.26, heights + 0.26, color=QUIET, linewidth=1, linestyle="dotted", zorder=0)
+        axes.vlines(at, heights - 0.3, heights + 0.16, color=QUIET, linewidth=1, linestyle="dotted", zorder=0)
     for height, (number, mark) in enumerate(zip(reversed(numbers), reversed(marks), strict=True)):
         _draw(axes, number, mark, height)
     bounds = [bound for _, estimate in numbers for bound in (estimate.value, estimate.low) if bound is not None]

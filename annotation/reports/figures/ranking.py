@@ -6,7 +6,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from annotation.reports.figures.style import INK, LINE, QUIET, SMALL, WIDTH, model_marks, shortened
+from annotation.reports.figures.style import INK, LINE, QUIET, SMALL, is_wide, model_marks, new_figure, shortened
 from annotation.reports.findings.ranking import RankedModel, Ranking
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.numbers import coefficient, metric_name, score
@@ -15,7 +15,7 @@ from scoring.statistics.inference.estimate import Estimate
 
 _ROW = 0.3  # inches
 _DARKEST = 0.4  # of a cell: words in ink stay readable on it, on light and on dark paper
-_LETTERS = 16  # of a model's name beside the matrix
+_LETTERS = 16  # of a model's name beside the matrix, in one column
 
 
 class _Panel(NamedTuple):
@@ -28,7 +28,7 @@ class _Panel(NamedTuple):
 
 
 def both_rankings(report: AgreementReport, results: Results) -> Figure:
-    """Draw people's ranking above the metric's, the models in people's order in both."""
+    """Draw people's ranking above the metric's (beside it, if it is wide), the models in people's order in both."""
     ranking = _ranking(results)
     panels = [
         _Panel(
@@ -42,14 +42,16 @@ def both_rankings(report: AgreementReport, results: Results) -> Figure:
         ),
     ]
     shown = [panel for panel in panels if any(panel.estimate(model).is_defined for model in ranking.models)]
-    figure = Figure(figsize=(WIDTH, (0.55 + _ROW * len(ranking.models)) * max(len(shown), 1)))
-    rows = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
+    count = max(len(shown), 1)
+    rows, columns = (1, count) if is_wide() else (count, 1)
+    figure = new_figure((0.55 + _ROW * len(ranking.models)) * rows)
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
     marks = model_marks(report.study.models)
-    for axes, panel in zip(rows, shown, strict=False):
+    for axes, panel in zip(places, shown, strict=False):
         _draw_panel(axes, panel, ranking.models, marks)
     if not shown:
-        rows[0].axis("off")
-        rows[0].text(0, 0.5, "No ranking is defined.", color=QUIET)
+        places[0].axis("off")
+        places[0].text(0, 0.5, "No ranking is defined.", color=QUIET)
     return figure
 
 
@@ -66,13 +68,13 @@ def _draw_panel(axes: Axes, panel: _Panel, models: Sequence[RankedModel], marks:
         estimate, (shape, colour) = panel.estimate(model), marks[model.name]
         value = "undefined" if estimate.value is None else panel.text(estimate.value)
         label = f"{shortened(model.name)}  [{panel.ranks(model)}]"
-        axes.text(0, height + 0.22, label, fontsize=SMALL, transform=on_axis)
-        axes.text(1, height + 0.22, value, ha="right", fontweight="bold", fontsize=SMALL, transform=on_axis)
+        axes.text(0, height + 0.28, label, fontsize=SMALL, transform=on_axis)
+        axes.text(1, height + 0.28, value, ha="right", fontweight="bold", fontsize=SMALL, transform=on_axis)
         if estimate.low is not None and estimate.high is not None:
             axes.plot([estimate.low, estimate.high], [height, height], color=colour, linewidth=1.4)
         if estimate.value is not None:
             axes.plot([estimate.value], [height], shape, color=colour, markersize=4.5)
-    axes.set_ylim(-0.5, len(models) - 0.3)
+    axes.set_ylim(-0.5, len(models) - 0.2)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(panel.title)
@@ -83,7 +85,7 @@ def pairs_of_models(_report: AgreementReport, results: Results) -> Figure:
     ranking = _ranking(results)
     place = {model.key: number for number, model in enumerate(ranking.models)}
     k = len(place)
-    figure = Figure(figsize=(WIDTH, 0.5 + 0.32 * k))
+    figure = new_figure(0.5 + 0.32 * k)
     axes = figure.add_subplot()
     for pair in ranking.pairs:
         for row, column, wins, losses in (
@@ -91,7 +93,7 @@ def pairs_of_models(_report: AgreementReport, results: Results) -> Figure:
             (place[pair.b], place[pair.a], pair.wins_b, pair.wins_a),
         ):
             _draw_cell(axes, row, column, wins, losses, pair.votes)
-    names = [shortened(model.name, _LETTERS) for model in ranking.models]
+    names = [shortened(model.name, 2 * _LETTERS if is_wide() else _LETTERS) for model in ranking.models]
     axes.set_xlim(-0.5, k - 0.5)
     axes.set_ylim(k - 0.5, -0.5)
     axes.set_yticks(range(k), [f"{number}  {name}" for number, name in enumerate(names, start=1)])

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import scipy
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from annotation.reports.figures.style import (
+    COLUMN,
     DASHED,
     INK,
     LINE,
@@ -20,11 +22,13 @@ from annotation.reports.figures.style import (
     SMALL,
     STROKE,
     TIE_COLOUR,
-    WIDTH,
+    is_wide,
     legend_above,
     new_axes,
+    new_figure,
     shortened,
 )
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import MOST_MARKS, mark_step
 from annotation.reports.printing.numbers import directed_metric, is_scs, metric_name
@@ -127,12 +131,12 @@ def _density(scores: Floats, grid: Floats, bounds: tuple[float, float]) -> Float
 
 
 def paired(report: AgreementReport, results: Results) -> Figure:
-    """Draw each comparison at the scores of its two sets, with the mark of the people's winner.
+    """Draw each comparison at the scores of its two sets, with the mark of the people's winner; if wide, as slopes too.
 
     The marks of one winner have one id, which names their comparisons in order, so that a page finds each mark.
     """
-    figure = Figure(figsize=(WIDTH, WIDTH))
-    axes = figure.add_subplot()
+    figure = new_figure(COLUMN / 25.4)
+    axes, *beside = figure.subplots(1, 2 if is_wide() else 1, squeeze=False)[0]
     scored = [row for row in results.comparisons if row.score_a is not None and row.score_b is not None]
     for winner, (shape, colour) in _WINNER_MARKS.items():
         of_winner = [row for row in scored if row.people_winner == winner][:: mark_step(len(scored))]
@@ -158,7 +162,22 @@ def paired(report: AgreementReport, results: Results) -> Figure:
     axes.set_xlabel(f"Score of {label_a}")
     axes.set_ylabel(f"Score of {label_b}")
     legend_above(axes, columns=3)
+    for slopes in beside:
+        _draw_slopes(slopes, scored, (label_a, label_b))
+        slopes.set_ylim(low, high)
     return figure
+
+
+def _draw_slopes(axes: Axes, scored: Sequence[ComparisonRow], labels: Sequence[str]) -> None:
+    """Draw each comparison as a line from its score of A to that of B, in the colour of the people's winner."""
+    for row in scored[:: mark_step(len(scored))]:
+        _, colour = _WINNER_MARKS.get(row.people_winner or "", ("", LINE))
+        axes.plot(
+            (0, 1), np.array((row.score_a, row.score_b), dtype=np.float64), color=colour, linewidth=0.6, alpha=0.6
+        )
+    axes.set_xticks((0, 1), labels)
+    axes.set_xlim(-0.15, 1.15)
+    axes.set_ylabel("Score")
 
 
 # --- by number of images ------------------------------------------------------------------------

@@ -72,12 +72,14 @@ STYLE: dict[Any, Any] = {
     "ytick.major.size": 2.5,
     "figure.constrained_layout.use": True,
 }
+_TALLER = 4 / 3  # a wide figure, so that slopes stay readable
 STROKE = 1.2  # points: the width of a line that is read
-WIDTH = 85 / 25.4  # inches: one column of a journal; the whole figure is readable on a phone, too
+COLUMN, PAGE = 85, 175  # mm: one column of a journal, which a phone shows whole, and both columns
 PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
 DASHED = (0, (5, 2))
 _DRAWING = RLock()
 _ARE_LETTERS_OUTLINES = ContextVar("_ARE_LETTERS_OUTLINES", default=False)
+_WIDTH = ContextVar("_WIDTH", default=COLUMN)
 # An SVG drawing keeps its text, and its reader's typefaces draw what ours lack.
 warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
 SAYS = "says "  # what the id of a mark with a text begins with
@@ -110,19 +112,21 @@ def _named(sign: str) -> str:
 
 
 @contextmanager
-def drawing_style(*, are_letters_outlines: bool = False, **more: Any) -> Iterator[None]:
+def drawing_style(*, width: int = COLUMN, are_letters_outlines: bool = False, **more: Any) -> Iterator[None]:
     """Set the style while one thread draws; the others wait.
 
     matplotlib's settings are those of the process: two threads of the web server that draw at once would reset each
-    other's, and draw figures in another typeface and size. are_letters_outlines: as in PNG and PDF, where a letter that
-    the typefaces lack would be a box. more: further settings, each dot as two underscores.
+    other's, and draw figures in another typeface and size. width: of the figures, COLUMN or PAGE. are_letters_outlines:
+    as in PNG and PDF, where a letter that the typefaces lack would be a box. more: further settings, each dot as two
+    underscores.
     """
     with _DRAWING, mpl.rc_context(STYLE | {name.replace("__", "."): value for name, value in more.items()}):
-        before = _ARE_LETTERS_OUTLINES.set(are_letters_outlines)
+        before, width_before = _ARE_LETTERS_OUTLINES.set(are_letters_outlines), _WIDTH.set(width)
         try:
             yield
         finally:
             _ARE_LETTERS_OUTLINES.reset(before)
+            _WIDTH.reset(width_before)
 
 
 def says(text: str) -> str:
@@ -135,6 +139,16 @@ def model_marks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {name: (_SHAPES[place % len(_SHAPES)], _COLOURS[place % len(_COLOURS)]) for place, name in enumerate(names)}
 
 
+def is_wide() -> bool:
+    """Return whether the figure that is drawn takes both columns of a page."""
+    return _WIDTH.get() == PAGE
+
+
+def new_figure(height: float) -> Figure:
+    """Return an empty figure of the width that is drawn. height: in inches, of a figure of one column."""
+    return Figure(figsize=(_WIDTH.get() / 25.4, height))
+
+
 def shortened(label: str, most: int = _MAX_LETTERS) -> str:
     """Return a label that fits into a figure, and that it can draw."""
     label = drawable(label) if _ARE_LETTERS_OUTLINES.get() else label
@@ -142,8 +156,8 @@ def shortened(label: str, most: int = _MAX_LETTERS) -> str:
 
 
 def new_axes(height: float) -> tuple[Figure, Axes]:
-    """Return a figure of this height in inches, and its only axes."""
-    figure = Figure(figsize=(WIDTH, height))
+    """Return a figure of this height in inches, a third more if it is wide, and its only axes."""
+    figure = new_figure(height * _TALLER if is_wide() else height)
     return figure, figure.add_subplot()
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from annotation.reports.figures.data import to_csv
 from annotation.reports.figures.draw import SUFFIXES, drawn, results_to_draw
+from annotation.reports.figures.style import COLUMN
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.printing.blocks import Figure
@@ -22,10 +23,13 @@ CAPTIONS = "captions.txt"
 _TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 
 
-def write_figures(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
+def write_figures(
+    report: AgreementReport, folder: Path, *, width: int = COLUMN, progress: Progress = silent
+) -> list[Path]:
     """Write every figure as PDF, SVG, PNG (300 dots per inch) and CSV, and captions.txt; return the paths.
 
-    The report's notices stand below each figure. Raises Refused while the study is sealed.
+    width: in mm, COLUMN or PAGE. The report's notices stand below each figure. Raises Refused while the study is
+    sealed.
     """
     results = results_to_draw(report)
     figures = figures_of(report)
@@ -33,7 +37,9 @@ def write_figures(report: AgreementReport, folder: Path, *, progress: Progress =
     for done, figure in enumerate(figures):
         progress(done / len(figures), "figures")
         written += [
-            write_or_refuse(folder / f"{figure.name}.{suffix}", drawn(report, results, figure.name, suffix))
+            write_or_refuse(
+                folder / f"{figure.name}.{suffix}", drawn(report, results, figure.name, suffix, width=width)
+            )
             for suffix in SUFFIXES
         ]
         written.append(write_or_refuse(folder / f"{figure.name}.csv", to_csv(report, results, figure.name)))

@@ -7,11 +7,10 @@ from annotation.reports.findings.scores.image_noise import ImageNoise
 from annotation.reports.findings.study.study_facts import Counts, StudyFacts
 from annotation.reports.printing.blocks import Table
 from annotation.reports.printing.numbers import metric_name
-from annotation.reports.printing.sentences import beyond_chance, side_mattered
+from annotation.reports.printing.sentences import alpha_with_interval, beyond_chance, side_mattered
 from annotation.studies.manifest import Manifest
 from annotation.studies.nearest_names import did_you_mean
 from jobs.wording import counted
-from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.reliability import Reliability
 
 Doubted = tuple[Agreement, Reliability, Bias, ImageNoise]  # the findings that may hold reasons
@@ -38,7 +37,7 @@ def doubts(study: StudyFacts, counts: Counts, manifest: Manifest, doubted: Doubt
 def reservations(study: StudyFacts, *, reliability: Reliability, bias: Bias, noise: ImageNoise) -> tuple[str, ...]:
     """Return the reasons that lie in the votes, the sides, the seeds and what could be seen; empty if there is none."""
     clauses = (
-        _chance(reliability.alpha, study),
+        _chance(reliability, study),
         side_mattered(bias.position, level=study.level),
         _other_seeds(noise),
         "" if study.was_sealed_by_design else "not sealed: results could be seen while votes came in",
@@ -68,8 +67,9 @@ def _without_winner(agreement: Agreement) -> str:
     return f"the votes name a model on only {winners.named} of {counted(n, 'comparison')}"
 
 
-def _chance(alpha: Estimate, study: StudyFacts) -> str:
-    how, beyond = beyond_chance(alpha), "beyond the order of the models, " if study.are_several else ""
+def _chance(found: Reliability, study: StudyFacts) -> str:
+    alpha = alpha_with_interval(found)
+    how, beyond = beyond_chance(found), "beyond the order of the models, " if study.are_several else ""
     if not how:
         return ""
     if alpha.low is None and alpha.reason:  # few votes for other than one choice: its winners need not be noise

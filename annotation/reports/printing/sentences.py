@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from annotation.reports.printing.numbers import decimals, is_scs, metric_name, p_value, percent
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.bias import PositionBias
+from scoring.statistics.people.reliability import Reliability
 
 MOST_WORDS = 35  # of a sentence that a reader takes in at once
 
@@ -86,12 +87,19 @@ def sentence(clause: str) -> str:
     return f"{clause[:1].upper()}{clause[1:]}." if clause else ""
 
 
-def beyond_chance(alpha: Estimate) -> str:
+def alpha_with_interval(found: Reliability) -> Estimate:
+    """Return Krippendorff's alpha; with few clusters only that for annotators like these may have an interval."""
+    others = found.annotators_like_these
+    return others.alpha if found.alpha.low is None and others and others.alpha.low is not None else found.alpha
+
+
+def beyond_chance(found: Reliability) -> str:
     """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero.
 
     Without an interval nothing is shown, unless no two votes on a comparison differ. Of several models, alpha says how
     far they agree beyond an order of the models.
     """
+    alpha = alpha_with_interval(found)
     if alpha.value is None or (alpha.value == 1 if alpha.low is None else alpha.low > 0):
         return ""
     return "are not shown to agree more than by chance"

@@ -21,6 +21,7 @@ from annotation.reports.bundle.replay import write_bundle
 from annotation.reports.data.gathering import scored_by
 from annotation.reports.explorer.contact_sheets import contact_sheets
 from annotation.reports.exports.votes import write_votes
+from annotation.reports.figures.style import PAGE
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.card import to_card
 from annotation.reports.formats.document import to_csv, to_json
@@ -158,6 +159,14 @@ DOWNLOADS = {
         "figures.zip",
         "application/zip",
         _zipped(write_figures),
+        has_results=True,
+        is_long=True,
+    ),
+    "figures-wide": Download(
+        f"Figures, {PAGE} mm wide",
+        f"figures-{PAGE}mm.zip",
+        "application/zip",
+        _zipped(partial(write_figures, width=PAGE)),
         has_results=True,
         is_long=True,
     ),

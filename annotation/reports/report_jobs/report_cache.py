@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db.models import Count, Max, Sum
+from django.db.models import Aggregate, Count, Max, QuerySet, Subquery, Sum, Value
 
 import scoring.statistics
 from annotation import reports
@@ -172,21 +172,35 @@ def study_stamp(study: Study, *, metric: str, scored: Mapping[str, Scored]) -> s
     again, for example); the report then stays as it was until something else changes. So the stamp only hints that a
     new report is due, and never names one.
     """
-    counters = ("vote_count", "slot_count", "votes_a", "votes_b", "votes_tie")
     people = study.annotators.order_by().values_list("state", "broken_rules")
     seen = [
         code_sha256(),
         study.state,
         study.manifest_sha256,
-        study.manifest_versions.count(),
-        sorted(study.comparisons.aggregate(**{name: Sum(name) for name in counters}).items()),
-        Assignment.objects.filter(annotator__study=study, state=Assignment.State.LATE).count(),
+        _counters(study),
         sorted(people.annotate(Count("pk"), Sum("withdrawn_vote_count"))),
         [(name, one.count, one.latest) for name, one in scored.items()],
-        study.events.aggregate(Count("pk"), Max("pk")),
         metric,
     ]
     return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()
+
+
+def _counters(study: Study) -> dict[str, int | None]:
+    """Return the sums of the comparisons' counters and the numbers of other rows, with one query."""
+    counters = ("vote_count", "slot_count", "votes_a", "votes_b", "votes_tie")
+    late = Assignment.objects.filter(annotator__study=study, state=Assignment.State.LATE)
+    return Study.objects.filter(pk=study.pk).aggregate(
+        *(Sum(f"comparisons__{name}") for name in counters),
+        version_count=_number(study.manifest_versions.all(), Count("pk")),
+        late_count=_number(late, Count("pk")),
+        event_count=_number(study.events.all(), Count("pk")),
+        newest_event=_number(study.events.all(), Max("pk")),
+    )
+
+
+def _number(rows: QuerySet[Any], number: Aggregate) -> Max:
+    """Return a number of rows inside another query, whose rows all see the same one: the greatest of them."""
+    return Max(Subquery(rows.order_by().values(one=Value(1)).annotate(number=number).values("number")))
 
 
 def _path(sha256: str) -> Path:

@@ -59,6 +59,7 @@ def request_report(study: Study, *, metric: str = "", pair: str = "") -> ReportJ
     chosen = choose_metric(tuple(scored), manifest=current_manifest(study), wanted=metric)
     stamp = study_stamp(study, metric=chosen, scored=scored)
     job, is_new = ReportJob.objects.get_or_create(study=study, metric=chosen, pair=pair, defaults={"stamp": stamp})
+    job.study = study  # else reading its state takes a query
     if is_new:
         enqueue([job])
     elif _is_due(job, study, stamp):

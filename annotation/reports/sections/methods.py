@@ -34,8 +34,12 @@ def _design(report: AgreementReport) -> str:
     counts, study = report.counts, report.study
     ties = ", or neither" if study.are_ties_allowed else ""
     wins = "Votes for neither cancel, and the model with more of the other votes wins the comparison."
+    if study.source == "external":  # how these votes were cast is not known here
+        cast = f"The votes were imported; each names the more consistent of two sets of images{ties}."
+    else:
+        cast = f"Annotators saw two sets of images at a time and chose one{ties}. The question was “{study.question}”."
     return (
-        f"Annotators saw two sets of images at a time and chose one{ties}. The question was “{study.question}”. "
+        f"{cast} "
         f"{counted(counts.voted_comparisons, 'comparison')} had {counted(counts.votes, 'vote')} by "
         f"{counted(counts.annotators, 'annotator')}. "
         f"{wins if study.are_ties_allowed else 'The model with more votes wins the comparison.'}"

@@ -3,20 +3,25 @@
 import json
 import re
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from annotation.models import ReportJob, Study
+from annotation.models import ReportJob, Study, Vote
 from annotation.reports.bundle.replay import replay
 from annotation.reports.formats import pdf
+from annotation.reports.formats.html import page_context
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs import downloads
 from annotation.reports.report_jobs.downloads import DOWNLOADS
+from annotation.voting.slots import recount
+from annotation.web.researcher.results import reports
 from annotation.web.researcher.results.reports import WHAT
 from scoring.models import SetScore
 from tests import factories
@@ -27,8 +32,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def no_browser_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each PDF is written at once; `test_print` prints with the browser."""
+    """Each PDF is written at once; `test_print` prints with the browser. Wide figures are drawn as the others."""
     monkeypatch.setattr(downloads, "write_pdf", lambda _html, path: path.write_bytes(b"%PDF"))
+    wide = replace(DOWNLOADS["figures-wide"], write=lambda _study, _report, path, _progress: path.write_bytes(b"PK"))
+    monkeypatch.setitem(DOWNLOADS, "figures-wide", wide)
 
 
 @pytest.fixture
@@ -131,6 +138,26 @@ def test_without_a_browser_the_page_says_why_it_has_no_pdf(
     without = researcher.get(page).content.decode()
     assert said in without
     assert reverse("report-file", args=[study.slug, "pdf"]) not in without
+
+
+def test_the_page_is_rendered_once_for_each_report(
+    study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, rendered = reverse("report", args=[study.slug]), []
+
+    def counted(*args: Any, **named: Any) -> dict[str, Any]:
+        rendered.append(args)
+        return page_context(*args, **named)
+
+    monkeypatch.setattr(reports, "page_context", counted)
+    first = researcher.get(address).content
+    assert researcher.get(address).content == first
+    assert len(rendered) == 1
+    Vote.objects.filter(assignment__comparison__position=0).delete()
+    recount([study.comparisons.get(position=0).pk])
+    ReportJob.objects.update(finished_at=None)
+    assert "27 of 27 votes were made by a program" in researcher.get(address).content.decode()
+    assert len(rendered) == 2
 
 
 def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Client) -> None:

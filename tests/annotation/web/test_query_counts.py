@@ -21,6 +21,8 @@ from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.progress import progress
 from annotation.voting.slots import recount
 from generation.models import Prompt
+from tests.annotation.reports.voted_studies import crossed, embed
+from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +78,21 @@ def test_a_list_of_six_studies_runs_as_many_queries_as_one_of_two(
             request_page(admin_client)
         counts.append(len(queries))
     assert counts[0] == counts[1] < 25
+
+
+@pytest.mark.parametrize(("name", "args"), [("report", ()), ("explorer", ()), ("explored-comparison", (1,))])
+@pytest.mark.parametrize("comparisons", [2, 30])
+def test_a_page_of_results_runs_at_most_twelve_queries(
+    name: str, args: tuple[int, ...], comparisons: int, researcher: Client
+) -> None:
+    study = make_voted_study(crossed([[comparisons, 0], [0, 0]]))
+    for comparison in study.comparisons.all():
+        embed(comparison, spread_a=0.1, spread_b=0.2)
+    address = reverse(name, args=[study.slug, *args])
+    assert researcher.get(address).status_code == 200  # makes the report, and reads the manifest
+    with CaptureQueriesContext(connection) as queries:
+        researcher.get(address)
+    assert len(queries) <= 12
 
 
 def test_progress_reads_only_the_sets_of_its_study(add_studies: Callable[[int], None]) -> None:

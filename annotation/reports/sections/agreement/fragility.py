@@ -95,17 +95,18 @@ def _fragility_in_words(found: Fragility, study: StudyFacts) -> tuple[str, ...]:
     said = [] if found.lead is None else [_lead_in_words(found.lead, study)]
     if found.below_interval.votes is not None:
         said.append(
-            f"Without {counted(found.below_interval.votes, 'vote')}, chosen for it, the strict agreement would leave "
+            f"If {counted(found.below_interval.votes, 'chosen vote')} were removed, the strict agreement would leave "
             "its own interval."
         )
     if found.below_baseline.votes is not None:
         said.append(
-            f"Without {counted(found.below_baseline.votes, 'vote')}, chosen for it, it would fall below "
+            f"If {counted(found.below_baseline.votes, 'chosen vote')} were removed, it would fall below "
             f"{'the best fixed order' if study.are_several else 'the constant choice'}."
         )
     shares = [row.agreement for row in found.without_each]
     if len(shares) > 1:
-        said.append(f"With one annotator left out it lies between {percent(min(shares))} and {percent(max(shares))}.")
+        between = f"{percent(min(shares))} and {percent(max(shares))}"
+        said.append(f"With one annotator left out, the strict agreement lies between {between}.")
     return tuple(said)
 
 

@@ -16,9 +16,8 @@ from annotation.reports.printing.blocks import (
 )
 from annotation.reports.printing.numbers import coefficient, percent, points
 from annotation.reports.printing.phrases import first_votes_note
-from annotation.reports.printing.sentences import around, beyond_chance, sentence, within
+from annotation.reports.printing.sentences import alpha_with_interval, around, beyond_chance, sentence, within
 from jobs.wording import counted
-from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.reliability import Reliability
 
@@ -56,15 +55,15 @@ def section(values: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -
         f"How well annotators agree with each other, votes coded by model{coded}. Intervals for these annotators say "
         "how the numbers vary with the prompts; those for annotators like these also say how they vary with the people."
     )
-    texts = (text, *_beyond_chance(reliability.alpha, facts.study), *first_votes_note(facts.manifest), *missing)
+    texts = (text, *_beyond_chance(reliability, facts.study), *first_votes_note(facts.manifest), *missing)
     return Section(
         "reliability", "Reliability of the votes", texts, tuple(rows), figures=_figures(comparisons, facts.study)
     )
 
 
-def _beyond_chance(alpha: Estimate, study: StudyFacts) -> tuple[str, ...]:
+def _beyond_chance(found: Reliability, study: StudyFacts) -> tuple[str, ...]:
     """A warning if the votes could be noise: then agreement with their winners means little."""
-    how = beyond_chance(alpha)
+    how = beyond_chance(found)
     if not how:
         return ()
     if alpha.low is None and alpha.reason:
@@ -129,8 +128,10 @@ def _coefficients(found: Reliability, *, has_several: bool) -> tuple[str, ...]:
     first = f"Two annotators of one comparison agree in {within(pair)} of cases."
     if alpha.value is None:
         return first, f"Krippendorff's alpha is undefined: {alpha.reason}."
-    second = f"Krippendorff's alpha, which is 0 at chance, is {around(alpha, coefficient)}."
-    how = beyond_chance(alpha)
+    shown = alpha_with_interval(found)
+    of = "" if shown is alpha else " for annotators like these"
+    second = f"Krippendorff's alpha, which is 0 at chance, is {around(shown, coefficient)}{of}."
+    how = beyond_chance(found)
     beyond = "Beyond the order of the models, annotators" if has_several else "Annotators"
     return first, second, *((sentence(f"{beyond} {how}"),) if how else ())
 

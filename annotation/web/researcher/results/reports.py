@@ -28,6 +28,7 @@ from annotation.web.access.guard import researcher_page
 from annotation.web.report_files import report_file, written
 from annotation.web.researcher.results.comparison_view import thumbnails
 from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
+from annotation.web.researcher.results.report_body import report_body
 from jobs.refusals import Refused
 
 WHAT = (
@@ -54,24 +55,30 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     if report is None:
         return _wait(request, job, study)
 
+    bundle = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
+    downloads = _downloads(report)
+    context = {"study": study, "tab": "report", "report": report, "job": job, "query": _query(request)}
+    context["pairs"] = _pairs(request, study, report)
+    context["body"] = report_body(
+        (job.sha256, study.pk, context["query"], bundle and bundle.pk, tuple(downloads)),
+        lambda: context | {"downloads": downloads, "bundle": bundle} | _body_context(request, study, report),
+    )
+    return render(request, "reports/page.html", context)
+
+
+def _body_context(request: HttpRequest, study: Study, report: AgreementReport) -> dict[str, Any]:
+    """Return what the page shows of the report itself, and of the images of its study, which no longer change."""
+
     def address(figure: Figure) -> SafeString:
-        source = reverse("report-figure", args=[slug, figure.name]) + _query(request)
+        source = reverse("report-figure", args=[study.slug, figure.name]) + _query(request)
         return drawing(source, alt=f"{figure.title}: {figure.words}")
 
-    context = page_context(report, drawing=address)
-    explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
-    context |= {
-        "downloads": _downloads(report),
-        "query": _query(request),
-        "explorer": explorer,
-        "job": job,
+    metric = request.GET.get("metric", "")
+    return page_context(report, drawing=address) | {
+        "explorer": {"orders": ORDERS, "metric": metric} if report.results else None,
+        "examples": _with_images(study, examples(report)),
+        "points": _points(study, report, metric),
     }
-    context |= {"study": study, "tab": "report"}
-    context["examples"] = _with_images(study, examples(report))
-    context["points"] = _points(study, report, request.GET.get("metric", ""))
-    context["bundle"] = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
-    context["pairs"] = _pairs(request, study, report)
-    return render(request, "reports/page.html", context)
 
 
 def _downloads(report: AgreementReport) -> dict[str, Download]:

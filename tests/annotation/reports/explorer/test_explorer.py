@@ -140,7 +140,7 @@ def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
     manifest = current_manifest(study)
     with CaptureQueriesContext(connection) as queries:
         assert len(list_comparisons(study, manifest=manifest).rows) == count
-    assert len(queries) == 7
+    assert len(queries) == 6
     assert not [query["sql"] for query in queries if "annotation_vote" in query["sql"]]
 
 

@@ -5,6 +5,7 @@ The pictures are made again by FIGURE_PICTURES=write; look at each one before it
 
 import io
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,28 +13,34 @@ import pytest
 from PIL import Image
 
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.figures.style import drawing_style
+from annotation.reports.figures.style import COLUMN, PAGE, drawing_style
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report import build_report
 from benchmarks.simulated_study import simulated_study
-from tests.annotation.reports.voted_studies import FIGURES
+from tests.annotation.reports.imagined_images import with_images
+from tests.annotation.reports.many_models import Simulated, simulated_data
 
 PICTURES = Path(__file__).with_name("figure_pictures")
 DOTS = 80  # per inch
 TOLERANCE = 2.5  # of 255, mean over pixels: another version of FreeType moves the edges of letters
 
 
-@pytest.fixture(scope="module")
-def report() -> AgreementReport:
-    return build_report(simulated_study(comparisons=24, votes=5, annotators=8))
+@lru_cache(maxsize=1)
+def of_two_models() -> AgreementReport:
+    return build_report(with_images(simulated_study(comparisons=24, votes=5, annotators=8)))
 
 
-def picture(report: AgreementReport, name: FigureName) -> bytes:
+@lru_cache(maxsize=1)
+def of_several() -> AgreementReport:
+    return build_report(simulated_data(Simulated(prompts=8, quality=(-0.5, 1.2, 0.2, -1.0), annotators=7)))
+
+
+def picture(name: FigureName, width: int = COLUMN) -> bytes:
     """The figure as a small PNG file."""
-    buffer = io.BytesIO()
+    buffer, report = io.BytesIO(), of_several() if name in ("ranking", "pairs") else of_two_models()
     assert report.results
-    with drawing_style():
+    with drawing_style(width=width):
         DRAWINGS[name](report, report.results).savefig(buffer, format="png", dpi=DOTS, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -43,9 +50,10 @@ def pixels(data: bytes) -> np.ndarray:
         return np.asarray(image.convert("L"), dtype=np.float64)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_looks_like_its_stored_picture(report: AgreementReport, name: FigureName) -> None:
-    drawn, stored = picture(report, name), PICTURES / f"{name}.png"
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_figure_looks_like_its_stored_picture(name: FigureName, width: int) -> None:
+    drawn, stored = picture(name, width), PICTURES / f"{name}-{width}mm.png"
     if os.environ.get("FIGURE_PICTURES") == "write":
         stored.parent.mkdir(exist_ok=True)
         stored.write_bytes(drawn)
@@ -54,7 +62,7 @@ def test_a_figure_looks_like_its_stored_picture(report: AgreementReport, name: F
     assert float(np.abs(found - expected).mean()) < TOLERANCE
 
 
-def test_another_figure_does_not_look_like_it(report: AgreementReport) -> None:
-    one, other = (pixels(picture(report, name)) for name in ("margin", "scores-density"))
+def test_another_figure_does_not_look_like_it() -> None:
+    one, other = (pixels(picture(name)) for name in ("margin", "scores-density"))
     assert one.shape == other.shape
     assert float(np.abs(one - other).mean()) > TOLERANCE

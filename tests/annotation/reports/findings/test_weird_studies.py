@@ -11,6 +11,7 @@ from annotation.reports.formats.document import to_json
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.sections.contents import sections
+from tests.annotation.reports.printed_numbers import WORDS, strange
 from tests.annotation.reports.voted_studies import Plan, make_study, report_of
 
 pytestmark = pytest.mark.django_db
@@ -24,16 +25,18 @@ def written(plan: Plan) -> str:
 
 
 def document_of(plan: Plan) -> dict[str, Any]:
-    """The JSON document, after every format, figures included, was made of the same report."""
+    """The JSON document, after every format, figures included, was made of the same report and says no other number."""
     report = report_of(make_study(plan))
+    document: dict[str, Any] = json.loads(to_json(report))
     for report_format in FORMATS:
         text = render(report, report_format)
+        if report_format in WORDS:
+            assert strange(text, report_format, document) == []
         assert report.study.name in text
         assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE), report_format
         if report_format == "html":
             shown = re.findall(r'<svg role="(?:img|group)"', text)
             assert len(shown) == sum(len(section.figures) for section in sections(report))
-    document: dict[str, Any] = json.loads(to_json(report))
     return document
 
 
@@ -199,14 +202,17 @@ WEIRD = {
 @pytest.mark.parametrize("plan", WEIRD.values(), ids=list(WEIRD))
 def test_whatever_is_undefined_says_why_in_every_format(plan: Plan) -> None:
     report = report_of(make_study(plan))
-    found = list(_without_value(json.loads(to_json(report))["results"]))
+    document = json.loads(to_json(report))
+    found = list(_without_value(document["results"]))
     assert found
     table = render(report, "csv")
     for where, reason in found:
         assert reason, f"{where} is undefined and does not say why"
         assert reason in table
-    for report_format in FORMATS.keys() - {"json", "csv"}:
-        assert "undefined" in render(report, report_format), report_format
+    for report_format in WORDS:
+        text = render(report, report_format)
+        assert "undefined" in text, report_format
+        assert strange(text, report_format, document) == []
 
 
 def _without_value(value: Any, path: str = "results") -> Iterator[tuple[str, str]]:

@@ -67,7 +67,7 @@ def age(path: Path, by: timedelta) -> None:
 
 
 def test_archives_votes_and_files_with_images_take_long() -> None:
-    assert LONG == ["html", "pdf", "pdf-letter", "latex-figures", "figures", "votes", "bundle"]
+    assert LONG == ["html", "pdf", "pdf-letter", "latex-figures", "figures", "figures-wide", "votes", "bundle"]
 
 
 @pytest.mark.usefixtures("no_worker")
@@ -196,12 +196,20 @@ def test_a_pdf_is_printed_on_the_paper_that_was_asked_for(study: Study, research
 
 
 def test_equal_reports_give_equal_zip_files(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = []
+
+    def drawn(*_what: object, width: int = 85) -> bytes:
+        widths.append(width)
+        return b"drawn"
+
     for module in (latex, paper):
-        monkeypatch.setattr(module, "drawn", lambda *_what: b"drawn")
+        monkeypatch.setattr(module, "drawn", drawn)
     report = finished_report(request_report(study))
     assert report is not None
-    for name in ("figures", "latex-figures"):
+    for name, width in (("figures", 85), ("figures-wide", 175), ("latex-figures", 85)):
+        widths.clear()
         DOWNLOADS[name].write(study, report, tmp_path / name, silent)
+        assert set(widths) == {width}
         with zipfile.ZipFile(tmp_path / name) as archive:
             assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from annotation.models import Study, Vote
 from annotation.reports.findings.results import Results
 from annotation.reports.printing.doubts import reservations
-from annotation.reports.printing.sentences import side_mattered
+from annotation.reports.printing.sentences import beyond_chance, side_mattered
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.agreement.agreement import paragraphs
 from annotation.reports.sections.contents import claim_figure
@@ -17,7 +17,7 @@ from scoring.statistics.agreement.credit_tests import mcnemar_exact
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.bias import PositionBias, position_bias
-from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
+from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of, results_of
 
 pytestmark = pytest.mark.django_db
 
@@ -137,6 +137,17 @@ def test_votes_that_nearly_all_name_one_model_are_not_called_noise() -> None:
     why = "4 votes for other than the most frequent choice, and an interval needs 15"
     assert f"more than by chance (Krippendorff's alpha has no interval: {why})." in claim
     assert "noise" not in claim
+
+
+def test_with_few_clusters_the_interval_for_annotators_like_these_tells_whether_they_agree_by_chance() -> None:
+    alpha = Estimate(0.4, None, None, 0.95, 90, "bootstrap", "12 clusters of comparisons, and an interval needs 30")
+    found = results_of(make_study(Plan(NOISE, [(2.0, 1.0), (1.0, 2.0)] * 6))).reliability
+    others = found.annotators_like_these
+    assert others is not None
+    for low, said in ((0.1, ""), (-0.1, "are not shown to agree more than by chance")):
+        like_these = replace(others, alpha=replace(alpha, low=low, high=0.7, reason=""))
+        assert beyond_chance(replace(found, alpha=alpha, annotators_like_these=like_these)) == said
+    assert beyond_chance(replace(found, alpha=alpha, annotators_like_these=None))
 
 
 def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
