@@ -78,8 +78,9 @@ def _written(number: float) -> Iterator[str]:
 
 
 def _by_hand(document: dict[str, Any]) -> Iterator[float]:
-    """Numbers that follow from others of the document: margins over their seed errors, how often equal models tie, how
-    often the votes do."""
+    """Numbers that follow from others of the document: the level of a test, margins over their seed errors, how often
+    equal models tie, how often the votes do."""
+    yield 1 - document["study"]["level"]
     results = document["results"]
     if results is None:
         return
