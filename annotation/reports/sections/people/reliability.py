@@ -63,7 +63,7 @@ def section(values: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -
 
 def _beyond_chance(found: Reliability, study: StudyFacts) -> tuple[str, ...]:
     """A warning if the votes could be noise: then agreement with their winners means little."""
-    how = beyond_chance(found)
+    alpha, how = alpha_with_interval(found), beyond_chance(found)
     if not how:
         return ()
     if alpha.low is None and alpha.reason:
