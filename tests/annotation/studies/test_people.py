@@ -265,4 +265,4 @@ def test_what_the_list_shows_of_an_annotator_is_found_without_reading_the_assign
     assert "SCAN annotation_assignment" not in plan, plan  # SQLite's word for reading all rows
     assert "Seq Scan on annotation_assignment" not in plan, plan
     assert "annotation_assignment_pkey" not in plan, plan
-    assert [one.last_given for one in shown] == [NOW]
+    assert list(shown.values_list("last_given", flat=True)) == [NOW]
