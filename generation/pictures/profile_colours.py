@@ -48,10 +48,10 @@ def _encoded(light: Values) -> npt.NDArray[np.uint8]:
     return np.rint(255 * values).astype(np.uint8)
 
 
-def _light(curve: bytes) -> Values:
+def _light(curve: memoryview) -> Values:
     """Return what a sound curve makes of the 256 values of a pixel."""
     values = np.arange(256) / 255
-    if curve[:4] == b"curv":
+    if bytes(curve[:4]) == b"curv":
         count = int.from_bytes(curve[8:12], "big")
         table = np.frombuffer(curve, ">u2", count, 12)
         if count < 2:

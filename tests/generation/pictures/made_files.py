@@ -97,6 +97,19 @@ def cmyk_profile() -> bytes:
     return _profile(b"CMYK", b"prtr", b"Lab ", {b"A2B0": lut + ramp * 4 + corners + ramp * 3})
 
 
+def overlapping_tags(count: int) -> bytes:
+    """A sound profile of half a megabyte with this many more tags, each nearly as large as the profile."""
+    data = srgb_profile() + bytes(2**19)
+    start = 132 + 12 * int.from_bytes(data[128:132], "big")
+    shifted = 12 * count
+    table = [struct.unpack_from(">4sII", data, at) for at in range(132, start, 12)]
+    size = len(data) + shifted
+    entries = [(name, at + shifted, length) for name, at, length in table]
+    entries += [(f"{number:04}".encode(), 1, size - 1) for number in range(count)]
+    packed = b"".join(struct.pack(">4sII", *entry) for entry in entries)
+    return struct.pack(">I", size) + data[4:128] + struct.pack(">I", len(entries)) + packed + data[start:]
+
+
 def _fixed(value: float) -> bytes:
     return struct.pack(">i", round(value * 65536))
 

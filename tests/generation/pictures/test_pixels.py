@@ -1,10 +1,13 @@
 """Pixels in one form: what changes and what must not."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from generation.pictures.pixels import as_srgb, png
+from tests.generation.pictures import made_files as made
 from tests.generation.planned_sets import picture
 
 
@@ -38,6 +41,17 @@ def test_a_broken_profile_is_ignored() -> None:
     image = picture()
     image.info["icc_profile"] = b"nothing of the kind"
     assert as_srgb(image).tobytes() == image.tobytes()
+
+
+def test_tags_that_overlap_do_not_fill_the_memory() -> None:
+    image = picture()
+    image.info["icc_profile"] = made.overlapping_tags(80)
+    tracemalloc.start()
+    try:
+        as_srgb(image)
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_same_pixels_are_the_same_bytes() -> None:

@@ -47,6 +47,8 @@ def _profiles() -> Iterator[Case]:
         yield f"class {kind}", changed(P3, 12, kind.encode()), _REFUSED
     yield "a cicp tag", P3.replace(b"chrm", b"cicp", 1), _REFUSED
     yield "tables for one intent only", P3.replace(b"chrm", b"A2B1", 1), _REFUSED
+    yield "tags that overlap", made.overlapping_tags(80), None
+    yield "more tags than some viewers read", made.overlapping_tags(100), _REFUSED
     yield "a column that is no colour", changed(P3, P3.index(b"XYZ ", 300), b"zzzz"), None
     yield "an impossible colour", changed(P3, P3.index(b"XYZ ", P3.index(b"sf32")) + 8, b"\1"), "impossible colours"
     yield "a curve of gamma -1", changed(P3, P3.index(b"para") + 12, struct.pack(">i", -65536)), None
