@@ -56,7 +56,7 @@ def claim(jobs: QuerySet[J], *, prefer: Sequence[Q] = ()) -> J | None:
 
 
 def pass_on(queued: QuerySet[J]) -> None:
-    """Pass a message on to another worker if one of these jobs is due, which this worker may not take."""
+    """Pass a message on to another worker if a job is due that this worker may not take."""
     if other := claims.due(queued).first():
         claims.expect_messages(queued)
         time.sleep(SECONDS_BEFORE_PASSING_ON)
@@ -76,7 +76,7 @@ def run(job: J, do: Do[J]) -> None:
 
 
 class RunningJob(Generic[J]):
-    """A claimed job with its lease. It is done in steps, between which steps of other jobs may be done.
+    """A claimed job with its lease. It is done in steps, which may alternate with steps of other jobs.
 
     before_end: called before this process ends because of the job, to give back what else it has.
     """
@@ -96,7 +96,7 @@ class RunningJob(Generic[J]):
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Within the block a part of the job is done. An exception ends the job as `run` says, and is not passed on."""
+        """Do a part of the job in the block. An exception ends the job as `run` says, and is not passed on."""
         with bound_contextvars(**self.log_fields):
             try:
                 yield

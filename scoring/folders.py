@@ -127,7 +127,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """An image that could be read, and what decides whether it says little."""
+    """An image that could be read. sha256, is_plain: to find repeated images and images of one colour."""
 
     image: Image.Image
     sha256: bytes

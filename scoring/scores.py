@@ -39,7 +39,7 @@ Embeddings = NDArray[np.float32]
 
 STORED_TYPE = np.dtype("<f4")  # the same bytes on every machine
 SETS_PER_STATEMENT = 1000
-# Databases of before version 0.3 may hold other numbers, which would make every statistic undefined.
+# Databases of version 0.2 may hold other numbers, which would make every statistic undefined.
 USABLE = Q(value__range=(-LARGEST_SCORE, LARGEST_SCORE))
 CHUNK_SIZE = 32  # images embedded and stored at a time, while the next ones are decoded
 

@@ -95,7 +95,7 @@ class Assignment(models.Model):
             models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="assignment_live_leases"),
             # With the kind, so that an annotator's votes are counted in the index alone.
             models.Index(fields=["annotator", "state", "kind"], name="assignment_of_annotator"),
-            # In place of the foreign key's own. PostgreSQL looked for somebody's newest assignment by reading all
+            # In place of the foreign key's own. PostgreSQL looked for a person's newest assignment by reading all
             # assignments backwards: 58 s for fifty people in a million. SQLite's indexes hold the id anyway.
             models.Index(fields=["annotator", "id"], name="assignment_newest_of_annotator"),
         ]

@@ -9,5 +9,5 @@ def overview_key(study_id: int) -> str:
 
 
 def forget_overview(study_id: int) -> None:
-    """Delete the cached overview; whoever looks next gets a new one."""
+    """Delete the cached overview; the next request computes a new one."""
     cache.delete(overview_key(study_id))

@@ -224,9 +224,9 @@ def votes_of_pairs(study_id: int) -> dict[Pair, Votes]:
 
 
 def left_lead_of(annotator: Annotator, comparison: Comparison) -> int:
-    """Return how much more often the annotator had side A's model on the left than on the right, less the same of B's.
+    """Return how much more often the annotator had side A's model left than right, minus the same for side B's model.
 
-    Over all comparisons with either model, whichever the other one was.
+    It counts all comparisons with either model, also against other models.
     """
     main = Assignment.objects.filter(annotator=annotator, kind=Assignment.Kind.MAIN).order_by()
     leads: Counter[str] = Counter()

@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 class Breaker:
-    """A circuit breaker: after a failed attempt nobody tries, until a thread of its own has succeeded.
+    """A circuit breaker: after a failed attempt only its own thread tries again, until it succeeds.
 
-    Without it each thread of the web server would wait for the database, and none would answer. It is no visitor who
-    tries again: one who had waited for a thread would wait for the attempt as well.
+    Without it each thread of the web server would wait for the database, and none would answer. A visitor's request
+    does not try again: it may have waited for a thread already, and would then wait for the attempt as well.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -44,7 +44,7 @@ class Breaker:
             try:
                 attempt()
                 is_back = True
-            except Exception as error:  # whatever it is: a thread that ended would leave all refused for ever
+            except Exception as error:  # any error: without this thread all are refused for ever
                 logger.debug("The database still does not answer: %s", error)
         self.succeeded()
 
@@ -69,7 +69,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             while self.pool and _is_closed_by_the_server(connection):
                 connection.close()
                 self.pool.putconn(connection)
-                # All of them together get the time of one: a visitor waits once.
+                # The time-out of one covers all attempts, so that a visitor waits once.
                 connection = self.pool.getconn(max(0.01, started + self.pool.timeout - time.monotonic()))
         except psycopg.OperationalError:
             if not self.pool or self._failed_attempts() > failures:  # else the pool is only busy

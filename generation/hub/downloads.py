@@ -89,7 +89,7 @@ def _listed(siblings: Iterable[Any]) -> Iterator[tuple[str, HubFile]]:
 
 
 def _session(wanted: Wanted) -> Any:
-    """Return the HTTP client. Raises Refused if it cannot be made, or not send the token, with the variables."""
+    """Return the HTTP client. Raises Refused, naming the variables, if it cannot be made or cannot send the token."""
     import httpx2
     from huggingface_hub import get_session, get_token
 

@@ -42,7 +42,7 @@ class HostCard:
 
 @cache
 def host_cards() -> tuple[HostCard, ...]:
-    """Return the cards of this host. Raises Refused if NVIDIA's program fails, and may not later."""
+    """Return the cards of this host. Raises Refused if NVIDIA's program fails in a way that may pass."""
     command = [settings.NVIDIA_SMI, "-L"]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=False)

@@ -36,7 +36,7 @@ class PageCache:
                 os.utime(file)
         except OSError:
             return None
-        # A copy of before a power cut may be cut: its names are not flushed.
+        # A power cut may leave half of a copy: copies are not flushed to the disk.
         digest, content = content[:32], content[32:]
         return content if hashlib.sha256(content).digest() == digest else None
 

@@ -69,7 +69,7 @@ class _Row:
         self._events: SimpleQueue[Call] = SimpleQueue()
         self._jobs: list[_Making] = []  # that are not over
         self._began = time.monotonic()
-        self._may_look = True  # for a further job: nobody is asked again before something has changed
+        self._may_look = True  # for a further job: not again before something has changed
 
     def run(self) -> bool:
         """Make the images of jobs until the row ends; return whether there was one."""
@@ -162,7 +162,7 @@ def _answer(answer: "Future[Any]", question: Callable[[], Any]) -> None:
 
 
 class _Making:
-    """A job whose images are made. All but `_sample` and what it calls happens in the main thread."""
+    """A job whose images are made. Everything except `_sample` and what it calls runs in the main thread."""
 
     def __init__(self, job: GenerationJob, row: _Row) -> None:
         self.running = RunningJob(job, before_end=row.give_back)
@@ -259,7 +259,7 @@ class _Making:
 
         sampling, self._sampling = self._sampling, None
         if sampling and (error := sampling.exception()):
-            del sampling  # its traceback keeps the tensors alive that filled the memory
+            del sampling  # its traceback keeps alive the tensors that filled the memory
             note_loaded(None)  # loading may have failed half-way
             raise error
         too_large.holds_other_work = True

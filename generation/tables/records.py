@@ -69,7 +69,8 @@ def parquet(path: Path, columns: Columns) -> Table:
 
     def damaged(error: Exception) -> Refused:
         return Refused(
-            f"{path} is damaged or no Parquet file: {(str(error) or repr(error)).splitlines()[0][:200].rstrip('.')}."
+            f"{path} is damaged or is not a Parquet file: "
+            f"{(str(error) or repr(error)).splitlines()[0][:200].rstrip('.')}."
         )
 
     try:

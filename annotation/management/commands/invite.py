@@ -15,7 +15,7 @@ from generation.tables.formulas import marked
 class Command(StudyCommand):
     """Creates personal links and prints them as CSV or JSON: label, link."""
 
-    help = "Create personal links to a study and print them. Whoever has a link can vote with it."
+    help = "Create personal links to a study and print them. Anyone who has a link can vote with it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the study, the labels or their number, the site and the format."""

@@ -234,7 +234,7 @@ def _scored_sets(study: Study, *, metric: str) -> set[int]:
 
 
 def _unusable_scores(study: Study, rows: Iterable[Comparison]) -> tuple[str, ...]:
-    """Return prompt and metric of stored numbers that cannot be scores; databases of before version 0.3 may hold some.
+    """Return prompt and metric of stored numbers that cannot be scores; databases of version 0.2 may hold some.
 
     No model is named, so it may be said while the study is sealed.
     """

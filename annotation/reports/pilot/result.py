@@ -26,7 +26,7 @@ MOST_NUMBERS = 5_000_000  # random numbers at each size, for the same reason
 MOST_DROPOUT = 0.9  # a plan needs some who stay
 LOW, HIGH = "low", "high"
 _NEVER_WRONG = 0.999  # a plan needs a chance below one
-DIGITS = 4  # of an assumption that count
+DIGITS = 4  # decimals that an assumption keeps
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def _other_seeds(noise: ImageNoise) -> str:
 
 # --- what metrics have seen ---------------------------------------------------------------------
 def leaks_of_metric(study: StudyFacts) -> tuple[str, ...]:
-    """Return what the sources of the reported metric spoil, as clauses; empty if the manifest declares none."""
+    """Return what the declared sources of the reported metric mean for its agreement, as clauses; empty without any."""
     rows = [row for row in study.leaks if row.metric == study.metric]
     left_out = sorted({row.pseudonym for row in rows if row.pseudonym})
     unknown = [f"“{row.name}”" for row in rows if row.name and not row.pseudonym]
@@ -103,7 +103,7 @@ def leaks_of_metric(study: StudyFacts) -> tuple[str, ...]:
 
 
 def leaks_table(study: StudyFacts) -> tuple[Table, ...]:
-    """Return the declared sources of every metric with what follows from them; no table without any."""
+    """Return a table of each metric's declared sources and what follows from them; nothing if none is declared."""
     rows = tuple((metric_name(row.metric), _source(row), _effect(row, study)) for row in study.leaks)
     caption = "What metrics have seen of this study, as its study file declares (leaks_from)"
     return (Table(caption, ("Metric", "Has seen", "What follows"), rows),) if rows else ()

@@ -1,8 +1,8 @@
 """All images of a study as one zip file, written by a job and stored for an hour, as the other downloads are.
 
-While the study is sealed the file is as blind as the page: the sets of a prompt in a random order, their images too,
-as renditions that are made alike for every model, and without the prompts that still lack images, whose fuller set
-would be known to be one model's. Afterwards it holds the recorded files by model and seed.
+While the study is sealed the file is as blind as the page. The sets of a prompt are in a random order, and so are their
+images, as renditions that are made alike for every model. Prompts that still lack images are left out: a fuller set
+would show which model made it. Once the study is closed, the file holds the recorded files by model and seed.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Imported images belong to a model's name and a prompt, not to a study: refuse those of studies that are not shared.
 
-Without this, whoever names another group's model and prompts in a study of their own would see its images, and could
+Without this, people who name another group's model and prompts in a study of their own would see its images, and could
 put images into its sets.
 """
 

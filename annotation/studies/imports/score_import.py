@@ -79,7 +79,7 @@ def import_scores(
 
     Of several models the columns are prompt, model, score: one row for each model and prompt.
     higher_is_more_consistent: which way the metric points; None if the study knows it already, by its manifest or by
-    earlier scores. A direction is never guessed: the wrong one turns every winner round.
+    earlier scores. A direction is never guessed: the wrong one reverses every winner.
     Prompts may be missing; the report then says that those comparisons have no score. Refused, and nothing is stored,
     with every fault and its line: unknown prompts, prompts that come twice with other scores, values that are not
     finite numbers, and values that differ from stored ones of the same metric. The same file again changes nothing.
@@ -263,13 +263,13 @@ def score_direction(study: Study, metric: str, *, told: bool | None) -> bool:
     known = _known(study, metric)
     if known is None and told is None:
         raise Refused(
-            f"It is not known which way {metric} points, and the wrong way turns every winner round: add "
+            f"It is not known which way {metric} points, and the wrong way reverses every winner: add "
             "--higher-is-more-consistent or --lower-is-more-consistent (as for LPIPS, a distance)."
         )
     if known is not None and told is not None and known != told:
         raise Refused(
             f"In this study {metric} is a metric of which {_NAMES[known]}: import the scores under another name, or "
-            "take the former ones back first."
+            "take the earlier ones back first."
         )
     return bool(known if told is None else told)
 

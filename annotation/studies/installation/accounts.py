@@ -78,7 +78,7 @@ def with_email(email: str) -> list[User]:
 def is_same_email(one: str, other: str) -> bool:
     """Return whether two e-mails are the same address. Letters outside ASCII must be the same.
 
-    A database that ignores case takes the Turkish dotless i for an i, but the address is somebody else's.
+    A database that ignores case takes the Turkish dotless i for an i, but the address is another person's.
     """
     return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
 

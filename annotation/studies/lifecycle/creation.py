@@ -14,7 +14,7 @@ from generation.models import DiffusionModel
 from jobs.refusals import Refused
 
 Actor = User | None
-RESERVED = ("new",)  # a page beside those of the studies; a study of before may be called so
+RESERVED = ("new",)  # a page beside those of the studies; an earlier study may have this name
 
 
 def create_study(*, manifest: Manifest, actor: Actor = None) -> Study:

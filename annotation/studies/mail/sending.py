@@ -172,6 +172,6 @@ def _notice_mail(row: NoticeReceipt) -> EmailMessage:
     study = row.notice.study
     site = str(settings.SITE_URL).rstrip("/")
     address = f"{site}{study.get_absolute_url()}" if site else f"Open the study {study.slug} in Semblance."
-    lines = (f"{study.name}: {row.notice.words}", "", address, "", "Which notices you get is set on the page Notices.")
+    lines = (f"{study.name}: {row.notice.words}", "", address, "", "Choose on the page Notices which ones you get.")
     subject = " ".join(f"{study.name}: {row.notice.get_kind_display()}".split())
     return EmailMessage(subject=subject, body="\n".join(lines), to=[row.account.email])

@@ -25,7 +25,7 @@ def make_pilot(
     """Make a pilot of a draft or ready study, as a draft, and take its prompts out of the study.
 
     prompts: how many it takes at least; None: `usual_prompts`. overlap: its votes for each comparison; None: as many as
-    in the study. Whoever has a role in the study has the same role in the pilot. Refused in another state, for a study
+    in the study. Each account has the same role in the pilot as in the study. Refused in another state, for a study
     without images or with votes, for a pilot, and as `draw` refuses.
     """
     locked = Study.objects.select_for_update().get(pk=study.pk)

@@ -95,9 +95,10 @@ def parse(
 
 
 def _fill_in(draft: Draft, registered: Mapping[str, Mapping[str, Any]], earlier: Manifest | None) -> None:
-    """Give each model that only names a registered one its settings, but not one that `earlier` has without any.
+    """Give each model that only names a registered one the registered settings.
 
-    The images of such a model were imported, under a name that a registered model may have as well.
+    A model that `earlier` has without settings gets none: its images were imported, and a registered model has its name
+    by chance.
     """
     models = draft.raw.get("models", {})
     plans = earlier.models.items() if earlier else ()

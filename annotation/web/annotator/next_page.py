@@ -161,6 +161,6 @@ def annotator_page(view: AnnotatorView) -> TokenView:
 
 
 def _was_in_pilot(request: HttpRequest, annotator: Annotator) -> bool:
-    """Return whether an annotator who has not begun opened their link in the browser of somebody from the pilot."""
+    """Return whether an annotator who has not begun opened their link in the browser of a person from the pilot."""
     token = "" if annotator.has_come else pilot_token(request, annotator.study)
     return annotators.was_in_pilot(study=annotator.study, token=token)

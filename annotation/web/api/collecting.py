@@ -35,7 +35,7 @@ router = Router(tags=["people and results"])
     url_name="invitations",
 )
 def list_invitations(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """The personal links and the open link. Whoever has a link can vote with it."""
+    """The personal links and the open link. Anyone who has a link can vote with it."""
     study = study_called(slug)
     people = invited(study).order_by("pk")
     page, count = page_of(people, limit, offset), people.count()

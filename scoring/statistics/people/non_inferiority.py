@@ -1,4 +1,4 @@
-"""Whether a metric agrees with people as often as one more person does, but for a margin fixed in advance."""
+"""Whether a metric agrees with people as often as one more person does, within a margin fixed in advance."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -74,7 +74,7 @@ def of_single_votes(analysed: Analysed) -> SingleVotes:
 
 
 def within_margin(analysed: Analysed) -> NonInferiority | None:
-    """Return whether the metric agrees with people as often as one more person, but for the manifest's margin.
+    """Return whether the metric agrees with people as often as one more person, within the manifest's margin.
 
     From the same votes as `of_single_votes`; None if the manifest fixed no margin.
     """

@@ -73,7 +73,7 @@ def section(agreement: Agreement, facts: Facts) -> Section:
 
 
 def _bounds_row(bounds: Bounds, fallen: int) -> Row:
-    remark = f"strict agreement over all planned, were the {fallen} that fell out all wrong, or all right"
+    remark = f"strict agreement over all planned, if the {fallen} that could not be used were all wrong, or all right"
     return Row("Worst and best of all planned", "", bracketed(bounds.worst, bounds.best, percent), remark=remark)
 
 
@@ -210,13 +210,13 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
 
 
 def _fallen(agreement: Agreement, counts: Counts) -> tuple[str, ...]:
-    """The bounds of the agreement if comparisons fell out."""
+    """The bounds of the agreement if some comparisons could not be used."""
     fallen = counts.planned_comparisons - counts.analysed_comparisons
     if not fallen:
         return ()
     return (
-        f"{counted(fallen, 'planned comparison')} fell out: with all of them wrong the strict agreement would be "
-        f"{percent(agreement.bounds.worst)}, with all of them right {percent(agreement.bounds.best)}.",
+        f"{counted(fallen, 'planned comparison')} could not be used: with all of them wrong the strict agreement "
+        f"would be {percent(agreement.bounds.worst)}, with all of them right {percent(agreement.bounds.best)}.",
     )
 
 

@@ -77,7 +77,7 @@ def _test(people: People, study: StudyFacts) -> str:
         passes = "constant choices and the coin: if one model wins nearly always, naming it always passes too"
     return (
         "Alternative annotator test (Calderon, Reichart and Dror, 2025): whether a contestant is at least as close to "
-        "the other annotators as the one it replaces, but for the tolerance that the study file fixed. Read the metric "
+        "the other annotators as the one it replaces, within the tolerance that the study file fixed. Read the metric "
         f"beside the {passes}, and if annotators hardly agree with each other, anything does."
         f"{_how_many_are_needed(people.one_more_person)}"
     )
@@ -170,7 +170,7 @@ def non_inferiority_section(found: NonInferiority, facts: Facts) -> Section:
         points_row("Metric minus annotator", found.difference),
     )
     text = (
-        "Whether a new annotator on a new prompt agrees with the metric as often as with another annotator, but for a "
+        "Whether a new annotator on a new prompt agrees with the metric as often as with another annotator, within a "
         f"margin of {margin_in_points(found.margin)}, which the study file fixed. Each end of the interval is a "
         f"one-sided bound at {50 * (1 + found.difference.level):g} %: shown if the lower end is above minus the "
         "margin, shown worse if the upper end is below it, else undecided."

@@ -58,7 +58,7 @@ def _models(study: StudyFacts) -> tuple[Row, ...]:
 def _why_fewer(facts: Facts) -> str:
     counts = facts.counts
     fallen = counts.planned_comparisons - counts.analysed_comparisons
-    return f"{fallen} of those planned fell out: no votes, or a score is missing" if fallen else ""
+    return f"{fallen} of those planned could not be used: no votes, or a score is missing" if fallen else ""
 
 
 def _simulated(number: int) -> str:

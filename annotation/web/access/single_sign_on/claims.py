@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 
-# Signatures with a public key only: with HMAC, whoever knows the client's secret could write a token.
+# Signatures with a public key only: with HMAC, anyone who knows the client's secret could write a token.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 NEEDED = ("iss", "sub", "aud", "exp", "iat")
 LEEWAY_SECONDS = 60  # between the clocks of two machines

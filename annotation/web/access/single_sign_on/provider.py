@@ -84,7 +84,7 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # all
             return claims
         more = document_at(address, bearer=token.token)
         if more.get("sub") != claims["sub"]:
-            raise OAuth2Error("the userinfo is of somebody else")
+            raise OAuth2Error("the userinfo is another person's")
         return claims | {name: more[name] for name in ("email", "email_verified") if name in more}
 
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:

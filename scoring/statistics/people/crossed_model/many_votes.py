@@ -23,9 +23,9 @@ _PRECISE = 1e-8
 def drawn(design: Design, seed: int) -> Design:
     """Return the design, or if it is too large the votes of some annotators on some comparisons, drawn with a seed.
 
-    Up to 50,000 votes only annotators are drawn, whose effects are the size of the matrices, if there are more than
-    300. Of more votes the draw has at most 150 annotators, and then as many comparisons, at most 10,000, as have 25,000
-    votes of theirs. Whom and what to draw does not depend on the votes, so that the estimates stay valid.
+    Up to 50,000 votes only annotators are drawn, and only if there are more than 300: their effects are the size of the
+    matrices. From more votes at most 150 annotators are drawn, then at most 10,000 comparisons on which they have at
+    most 25,000 votes. The draw does not depend on the votes, so that the estimates stay valid.
 
     >>> groups, ones = ([0, 0, 1], [0, 1], [0, 1, 0]), np.ones((3, 1))
     >>> drawn(Design.of([1, 0, 1], ones, groups, ones), seed=1).comparison.tolist()

@@ -88,7 +88,7 @@ def test_times_of_parquet_that_python_has_not(tmp_path: Path) -> None:
     (vote,) = read_votes(path, WORDS).votes
     assert vote.voted_at == noon.replace(microsecond=123_456)
     pq.write_table(pa.table({**said, "voted_at": far}), path)
-    assert "v.parquet is damaged or no Parquet file: " in outcome(path)
+    assert "v.parquet is damaged or is not a Parquet file: " in outcome(path)
 
 
 def test_half_a_character_in_json_is_a_fault(tmp_path: Path) -> None:

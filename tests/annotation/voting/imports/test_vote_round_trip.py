@@ -240,7 +240,7 @@ def test_what_was_not_used_repeated_or_left_out_is_said_and_stays_in_the_history
         ("v.jsonl", f'{ONE[:-1]}, "mood": {{"a": 1, "a": 2}}}}', f"v.jsonl line 1: {TWICE.format('a')}"),
         ("v.jsonl", f'{ONE}\n{{"Choice": "Beta"}}', "v.jsonl names the column choice more than once: keep one"),
         ("v.jsonl", '{"a;annotator;prompt;choice": 1}', "v.jsonl must name the columns"),
-        ("v.parquet", "PAR1 but not really", "is damaged or no Parquet file"),
+        ("v.parquet", "PAR1 but not really", "is damaged or is not a Parquet file"),
         ("a" * 300, "", "cannot be read: File name too long"),
         ("v\0.csv", "", "is not the name of a file"),
         (".", "", "is not a file"),
