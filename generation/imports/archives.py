@@ -1,9 +1,11 @@
 """Unpack a zip file of images that a stranger may have made, below a folder and within limits."""
 
 import errno
+import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,11 @@ MOST_ENTRIES = 200_000
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".jar")
 _BLOCK = 2**20
+# What zipfile raises for bytes that are no zip file, or are packed in a way that it does not know.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(NotImplementedError, EOFError, RuntimeError),
+)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _LONGEST_NAME = 255  # bytes of one part of a path, as file systems have it
 
@@ -55,7 +62,9 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int, most_file_bytes: int
             around = folder_around([entry.filename for entry in entries])
             for entry in entries:
                 _write(opened, entry, folder.joinpath(*PurePosixPath(entry.filename).parts[around:]), called)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+    except UnicodeDecodeError:
+        raise Refused(f"{called} cannot be read as a zip file: a name in it is damaged.") from None
+    except _UNREADABLE as error:
         raise Refused(f"{called} cannot be read as a zip file: {error}.") from None
 
 
@@ -125,9 +134,13 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, called
                 if left < 0:
                     break
                 file.write(block)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
+    except UnicodeDecodeError:
+        raise Refused(f"{where} is damaged: its name is not the same in both places.") from None
+    except _UNREADABLE as error:
         raise Refused(f"{where} is damaged: {error}.") from None
     except OSError as error:
+        if error.errno is None:  # of bz2
+            raise Refused(f"{where} is damaged: {error}.") from None
         raise Refused(f"{where} cannot be stored: {error.strerror or error}.") from error
     if left:
         raise Refused(f"{where} is larger or smaller than the archive says.")

@@ -19,8 +19,8 @@ from jobs.refusals import Refused
 LIMITS: dict[str, Any] = {"most_bytes": 10_000, "most_file_bytes": 5_000, "room": 10**9}
 
 
-def zipped(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def zipped(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for entry, content in entries:
             archive.writestr(entry, content)
     return path
@@ -144,11 +144,13 @@ def test_a_zip_in_the_clothes_of_an_image_is_unpacked_as_a_file_only(archive: Pa
     assert unpacked(zipped(archive, ("a/p/1.png", inner.getvalue()))) == ["a/p/1.png"]
 
 
-def test_no_damaged_archive_does_more_than_to_be_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_damaged_archive_does_more_than_to_be_refused(tmp_path: Path, compression: int) -> None:
     """Mutated archives are unpacked or refused by one sentence, and write nothing outside their folder."""
-    whole = zipped(tmp_path / "whole.zip", *((f"alpha/p{n}/1.png", bytes(range(256))) for n in range(3))).read_bytes()
+    entries = [(f"alpha/höuse {number}/1.png", bytes(range(256))) for number in range(3)]
+    whole = zipped(tmp_path / "whole.zip", *entries, compression=compression).read_bytes()
     chance, folder, unpacked_count = Random(7), tmp_path / "in" / "side", 0
-    for number in range(300):
+    for number in range(75):
         damaged = bytearray(whole)
         for _ in range(chance.randrange(1, 6)):
             damaged[chance.randrange(len(damaged))] = chance.choice((0, 1, 0xFF, chance.randrange(256)))
@@ -162,7 +164,7 @@ def test_no_damaged_archive_does_more_than_to_be_refused(tmp_path: Path) -> None
         shutil.rmtree(folder)
     assert {path.name for path in tmp_path.iterdir()} == {"whole.zip", "damaged.zip", "in"}
     assert list((tmp_path / "in").iterdir()) == []
-    assert 0 < unpacked_count < 150, "most are refused, and some damage is harmless"
+    assert 0 < unpacked_count < 50, "most are refused, and some damage is harmless"
 
 
 def test_an_archive_that_the_disk_cannot_take_is_not_begun(tmp_path: Path) -> None:
