@@ -6,7 +6,7 @@ import pytest
 
 from annotation import tasks
 from annotation.models.report_job import WatchedJob
-from annotation.reports.report_jobs import downloads, images_file, report_jobs, watched_jobs
+from annotation.reports.report_jobs import images_file, report_cache, report_jobs, watched_jobs
 
 
 @pytest.fixture(autouse=True)
@@ -18,5 +18,5 @@ def report_worker(monkeypatch: pytest.MonkeyPatch) -> None:
             getattr(tasks, job.task_name.rpartition(".")[2])(job.pk)
             job.refresh_from_db()
 
-    for module in (report_jobs, watched_jobs, downloads, images_file):
+    for module in (report_jobs, watched_jobs, report_cache, images_file):
         monkeypatch.setattr(module, "enqueue", run)

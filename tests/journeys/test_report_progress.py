@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from annotation.models import ReportFileJob, ReportJob
-from annotation.reports.report_jobs import downloads, report_jobs, watched_jobs
+from annotation.reports.report_jobs import report_cache, report_jobs, watched_jobs
 from annotation.tasks import make_report, make_report_file
 from jobs import messages
 from tests.annotation.reports.voted_studies import crossed, make_study
@@ -35,7 +35,7 @@ def test_the_page_waits_and_becomes_the_report_and_a_download_comes_when_it_is_t
     expect(page.get_by_role("heading", name="Agreement", exact=True)).to_be_visible()
     page.wait_for_load_state("networkidle")  # its figures, before the database goes
 
-    monkeypatch.setattr(downloads, "enqueue", messages.enqueue)
+    monkeypatch.setattr(report_cache, "enqueue", messages.enqueue)
     page.get_by_role("link", name="Replay bundle").click()
     expect(page.locator("#step")).to_have_text("The file “Replay bundle” is waiting for the worker.")
     accessible(page)

@@ -125,7 +125,7 @@ def visit_the_states_of_a_study(tour: Tour) -> None:
         put_in_state(study, state)
         tour.go(address)
         tour.stop(f"overview-{state}")
-    models = {f"model_{key}": {"name": f"New {key}", "checkpoint": f"/models/{key}"} for key in "ab"}
+    models: dict[str, Any] = {f"model_{key}": {"name": f"New {key}", "checkpoint": f"/models/{key}"} for key in "ab"}
     failing = make_study(slug="failing", has_scores=False, source="generated", comparisons=3, **models)
     put_in_state(failing, "generating")
     tour.go(failing.get_absolute_url())

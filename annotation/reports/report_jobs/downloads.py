@@ -5,7 +5,6 @@ the file is made from the study itself (the votes, the replay bundle). So such a
 served after it, and is deleted within the hour.
 """
 
-import hashlib
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,11 +13,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from django.utils import timezone
-
-from annotation.models import ReportFileJob, ReportJob, Study
+from annotation.models import ReportFileJob, Study
 from annotation.reports.bundle.replay import write_bundle
-from annotation.reports.data.gathering import scored_by
 from annotation.reports.explorer.contact_sheets import contact_sheets
 from annotation.reports.exports.votes import write_votes
 from annotation.reports.figures.style import PAGE
@@ -34,18 +30,16 @@ from annotation.reports.pilot.stored_plans import assumed_in, write_plans
 from annotation.reports.printing.references import bibliography
 from annotation.reports.progress import Progress, silent
 from annotation.reports.report_jobs.report_cache import (
-    MIN_INTERVAL,
     Download,
     Write,
+    file_key,
     files_folder,
     finished_report,
     stored_path,
-    study_stamp,
 )
-from annotation.reports.report_jobs.watched_jobs import claimed_row, job_progress, retry
+from annotation.reports.report_jobs.watched_jobs import claimed_row, job_progress
 from annotation.studies.current import current_manifest
 from jobs.leases import Lease
-from jobs.messages import enqueue
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
 from jobs.zip_files import zip_entry
@@ -170,10 +164,8 @@ DOWNLOADS = {
         has_results=True,
         is_long=True,
     ),
-    "votes": Download("Votes (CSV)", "votes.csv", "text/csv; charset=utf-8", _votes, is_long=True, is_of_study=True),
-    "bundle": Download(
-        "Replay bundle", "bundle.zip", "application/zip", _bundle, has_results=True, is_long=True, is_of_study=True
-    ),
+    "votes": Download("Votes (CSV)", "votes.csv", "text/csv; charset=utf-8", _votes, is_long=True),
+    "bundle": Download("Replay bundle", "bundle.zip", "application/zip", _bundle, has_results=True, is_long=True),
 }
 
 
@@ -186,42 +178,12 @@ def download_called(name: str) -> Download:
 
 
 # --- jobs ---------------------------------------------------------------------------------------
-def request_file(report_job: ReportJob, name: str) -> ReportFileJob:
-    """Return the job of a download of a finished report; enqueue it if there is no file yet or only an outdated one.
-
-    A failed file is tried again by `retry` only.
-    """
-    job, is_new = ReportFileJob.objects.get_or_create(report_job=report_job, name=name)
-    if is_new:
-        enqueue([job])
-    elif job.state != ReportFileJob.State.FAILED and current_file(job) is None:
-        retry(job)
-    return job
-
-
-def current_file(job: ReportFileJob) -> Path | None:
-    """Return the stored file if its report and study are unchanged or it is less than MIN_INTERVAL old, else None.
-
-    Without that interval, while votes come in, a bundle would be outdated before it is downloaded. A withdrawal since
-    the job began ends it.
-    """
-    path = stored_path(job.key, job.name)
-    if job.state != ReportFileJob.State.DONE or not path.exists():
-        return None
-    is_recent = job.finished_at is not None and job.finished_at > timezone.now() - MIN_INTERVAL
-    return path if (is_recent and not _withdrawn_since(job)) or job.key == _key(job) else None
-
-
-def _withdrawn_since(job: ReportFileJob) -> bool:
-    return job.report_job.study.annotators.filter(withdrawn_at__gte=job.started_at).exists()
-
-
 def run_file_job(job: ReportFileJob, lease: Lease) -> None:
     """Write the file of a claimed job. A second run writes the same file."""
     report = finished_report(job.report_job)
     if report is None:
         raise Refused("The report is not there any more: look at its page, then ask for the file again.")
-    key, before = _key(job), job.key
+    key, before = file_key(job), job.key
     with whole_file(stored_path(key, job.name)) as path:
         download_called(job.name).write(job.report_job.study, report, path, job_progress(job, lease))
     claimed_row(job).update(key=key, percent=100, step="")
@@ -235,12 +197,3 @@ def delete_old_files(now: datetime) -> None:
         with suppress(FileNotFoundError):  # another worker deleted it first
             if path.stat().st_mtime < (now - LIFETIME).timestamp():
                 path.unlink()
-
-
-def _key(job: ReportFileJob) -> str:
-    report_job = job.report_job
-    if not download_called(job.name).is_of_study:
-        return report_job.sha256
-    study = report_job.study
-    stamp = study_stamp(study, metric=report_job.metric, scored=scored_by(study))
-    return hashlib.sha256(f"{report_job.sha256}{stamp}".encode()).hexdigest()

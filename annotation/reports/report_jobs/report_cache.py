@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db.models import Aggregate, Count, Max, QuerySet, Subquery, Sum, Value
+from django.utils import timezone
 
 import scoring.statistics
 from annotation import reports
-from annotation.models import Assignment, ReportJob, Study
-from annotation.reports.data.gathering import Scored, gather
+from annotation.models import Assignment, ReportFileJob, ReportJob, Study
+from annotation.reports.data.gathering import Scored, gather, scored_by
 from annotation.reports.data.pairs import of_pair
 from annotation.reports.data.study_data import SealedData
 from annotation.reports.figures.draw import draw
@@ -30,11 +31,14 @@ from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.printing.blocks import FigureName
 from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.watched_jobs import retry
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import sha256 as manifest_sha256
 from annotation.studies.manifest import Manifest
+from jobs.messages import enqueue
 from jobs.whole_files import whole_file
 
+OF_STUDY = ("votes", "bundle")  # downloads that are made from the study as it is now, not from the report alone
 MIN_INTERVAL = timedelta(minutes=1)  # between two reports; otherwise each view would start one while votes come in
 _MAX_REPORTS = 8  # in the memory of one process; the report of a million votes takes about 20 MB
 Write = Callable[[Study, AgreementReport, Path, Progress], object]
@@ -103,8 +107,7 @@ class Download:
     """A file made from a study's report: its label, its suffix, its content type, and the function that writes it.
 
     has_results: it holds nothing but results, so it does not exist while the study is sealed. is_long: writing it may
-    take longer than a request should, so a job does it. is_of_study: it is made from the study as it is now, not from
-    the report alone.
+    take longer than a request should, so a job does it.
     """
 
     label: str
@@ -113,7 +116,6 @@ class Download:
     write: Write
     has_results: bool = False
     is_long: bool = False
-    is_of_study: bool = False
 
     def name(self, slug: str) -> str:
         """Return the name of the file of the study with this slug."""
@@ -128,6 +130,46 @@ def stored_path(key: str, name: str) -> Path:
 def files_folder() -> Path:
     """Return the folder of these files."""
     return Path(settings.REPORTS_ROOT) / "files"
+
+
+def request_file(report_job: ReportJob, name: str) -> ReportFileJob:
+    """Return the job of a download of a finished report; enqueue it if there is no file yet or only an outdated one.
+
+    A failed file is tried again by `retry` only.
+    """
+    job, is_new = ReportFileJob.objects.get_or_create(report_job=report_job, name=name)
+    if is_new:
+        enqueue([job])
+    elif job.state != ReportFileJob.State.FAILED and current_file(job) is None:
+        retry(job)
+    return job
+
+
+def current_file(job: ReportFileJob) -> Path | None:
+    """Return the stored file if its report and study are unchanged or it is less than MIN_INTERVAL old, else None.
+
+    Without that interval, while votes come in, a bundle would be outdated before it is downloaded. A withdrawal since
+    the job began ends it.
+    """
+    path = stored_path(job.key, job.name)
+    if job.state != ReportFileJob.State.DONE or not path.exists():
+        return None
+    is_recent = job.finished_at is not None and job.finished_at > timezone.now() - MIN_INTERVAL
+    return path if (is_recent and not _withdrawn_since(job)) or job.key == file_key(job) else None
+
+
+def _withdrawn_since(job: ReportFileJob) -> bool:
+    return job.report_job.study.annotators.filter(withdrawn_at__gte=job.started_at).exists()
+
+
+def file_key(job: ReportFileJob) -> str:
+    """Return the key under which the file of a job is stored: of its report, or of its report and the study."""
+    report_job = job.report_job
+    if job.name not in OF_STUDY:
+        return report_job.sha256
+    study = report_job.study
+    stamp = study_stamp(study, metric=report_job.metric, scored=scored_by(study))
+    return hashlib.sha256(f"{report_job.sha256}{stamp}".encode()).hexdigest()
 
 
 def stored_figure(sha256: str, report: AgreementReport, name: FigureName, *, is_dark: bool) -> bytes:

@@ -22,13 +22,14 @@ from annotation.reports.pilot.result import (
     pilot_result,
 )
 from annotation.reports.pilot.stored_plans import asked_of, plans_name, read_plans
-from annotation.reports.report_jobs.downloads import current_file, request_file
 from annotation.reports.report_jobs.report_cache import (
     MIN_INTERVAL,
     cached_report,
+    current_file,
     delete_report,
     finished_report,
     load_report,
+    request_file,
     study_stamp,
 )
 from annotation.reports.report_jobs.watched_jobs import claimed_row, job_progress, retry

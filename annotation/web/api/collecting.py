@@ -11,8 +11,8 @@ from ninja import Router
 from annotation.models import Annotator, Study
 from annotation.reports.data.gathering import metrics_of
 from annotation.reports.exports.votes import write_votes
-from annotation.reports.report_jobs.downloads import DOWNLOADS, current_file, request_file
-from annotation.reports.report_jobs.report_cache import finished_report
+from annotation.reports.report_jobs.downloads import DOWNLOADS
+from annotation.reports.report_jobs.report_cache import current_file, finished_report, request_file
 from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.report_jobs.retention import erase_personal_data
 from annotation.studies.audit import record

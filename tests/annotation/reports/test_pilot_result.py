@@ -14,7 +14,7 @@ from annotation.models import ReportFileJob, Study, Vote
 from annotation.reports.pilot import result
 from annotation.reports.pilot.result import person_of, possible_flips
 from annotation.reports.pilot.words import answer, plan_sentence
-from annotation.reports.report_jobs import downloads, report_jobs, watched_jobs
+from annotation.reports.report_jobs import report_cache, report_jobs, watched_jobs
 from annotation.reports.report_jobs.report_jobs import result_at_once
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.amendments import amend
@@ -108,7 +108,7 @@ def test_the_command_prints_the_result(pilot: Study) -> None:
 def test_the_page_waits_for_the_report_and_then_for_the_plans(
     pilot: Study, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (report_jobs, downloads, watched_jobs):
+    for module in (report_jobs, report_cache, watched_jobs):
         monkeypatch.setattr(module, "enqueue", lambda _jobs: None)
     address = reverse("study-pilot", args=[pilot.slug])
     assert "The report of the pilot is waiting" in shown(admin_client, address, 202)
@@ -133,7 +133,7 @@ def test_the_page_waits_for_the_report_and_then_for_the_plans(
 def test_plans_are_made_again_after_an_amendment_of_the_study_or_a_failure(
     pilot: Study, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (report_jobs, downloads, watched_jobs):
+    for module in (report_jobs, report_cache, watched_jobs):
         monkeypatch.setattr(module, "enqueue", lambda _jobs: None)
     address = reverse("study-pilot", args=[pilot.slug])
     for make in (make_report, make_report_file):

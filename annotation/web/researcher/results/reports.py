@@ -18,8 +18,16 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import examples, page_context, points
 from annotation.reports.formats.pdf import found_browser
 from annotation.reports.printing.blocks import Figure
-from annotation.reports.report_jobs.downloads import DOWNLOADS, PDF, current_file, request_file
-from annotation.reports.report_jobs.report_cache import CachedReport, Download, finished_report, stored_figure
+from annotation.reports.report_jobs.downloads import DOWNLOADS, PDF
+from annotation.reports.report_jobs.report_cache import (
+    OF_STUDY,
+    CachedReport,
+    Download,
+    current_file,
+    finished_report,
+    request_file,
+    stored_figure,
+)
 from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.report_jobs.watched_jobs import retry
 from annotation.reports.sections.contents import figures_of
@@ -88,7 +96,7 @@ def _downloads(report: AgreementReport) -> dict[str, Download]:
         name: one
         for name, one in DOWNLOADS.items()
         if (report.results or not one.has_results)
-        and not (report.study.pair and one.is_of_study)
+        and not (report.study.pair and name in OF_STUDY)
         and (has_browser or one.content_type != PDF)
     }
 

@@ -17,8 +17,8 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats import latex, paper
 from annotation.reports.progress import silent
 from annotation.reports.report_jobs import downloads, report_cache
-from annotation.reports.report_jobs.downloads import DOWNLOADS, LIFETIME, current_file, delete_old_files, request_file
-from annotation.reports.report_jobs.report_cache import files_folder, finished_report
+from annotation.reports.report_jobs.downloads import DOWNLOADS, LIFETIME, delete_old_files
+from annotation.reports.report_jobs.report_cache import current_file, files_folder, finished_report, request_file
 from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.report_jobs.retention import delete_stored_reports
 from annotation.studies.lifecycle.periodic import maintain
@@ -41,7 +41,7 @@ def study() -> Study:
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "enqueue", messages.enqueue)
+    monkeypatch.setattr(report_cache, "enqueue", messages.enqueue)
 
 
 @pytest.fixture(autouse=True)
