@@ -15,8 +15,7 @@ from annotation.reports.report_jobs.retention import erase_due
 from annotation.studies.lifecycle.periodic import guarded, maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
-from annotation.studies.mail.password_links import send_password_links
-from annotation.studies.mail.sending import send_invitations, send_notices
+from annotation.studies.mail.sending import send_invitations, send_notices, send_password_links
 from annotation.studies.notices.watching import watch
 from annotation.studies.uploads.importing import run_upload_job
 from annotation.studies.uploads.receiving import delete_old_uploads

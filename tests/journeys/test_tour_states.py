@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from annotation.models import Annotator, ReportJob, Study, StudyShare, Upload, UploadJob
 from annotation.reports.report_jobs import report_jobs
-from annotation.studies.mail.password_links import send_password_links
+from annotation.studies.mail.sending import send_password_links
 from scoring.models import ScoringJob
 from tests.annotation.reports.voted_studies import Plan as VotedPlan
 from tests.annotation.reports.voted_studies import make_study as make_voted_study

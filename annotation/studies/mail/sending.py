@@ -1,6 +1,6 @@
-"""Send the mails that wait, some in each tick: invitations, reminders and notices.
+"""Send mails: those that wait, some in each tick (invitations, reminders, notices), and links for a new password.
 
-A mail is claimed first, so that none is sent twice.
+A mail that waits is claimed first, so that none is sent twice.
 """
 
 import logging
@@ -11,13 +11,17 @@ from smtplib import SMTPException, SMTPRecipientsRefused
 from typing import TypeVar
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, InvitationMail, NoticeReceipt
+from annotation.studies.audit import record
+from annotation.studies.installation.accounts import password_path, with_email
 from annotation.studies.mail.templates import filled
 from annotation.studies.mail.usual import mail_language
 from annotation.studies.sharing import role_in
@@ -175,3 +179,29 @@ def _notice_mail(row: NoticeReceipt) -> EmailMessage:
     lines = (f"{study.name}: {row.notice.words}", "", address, "", "Choose on the page Notices which ones you get.")
     subject = " ".join(f"{study.name}: {row.notice.get_kind_display()}".split())
     return EmailMessage(subject=subject, body="\n".join(lines), to=[row.account.email])
+
+
+def send_password_links(address: str, site: str) -> bool:
+    """Mail a link for a new password to each active account with this address.
+
+    Return False if the mail server is away: try again. A second run sends a second mail, whose link opens the same
+    page.
+    """
+    accounts = [account for account in with_email(address) if account.is_active]
+    if not accounts:
+        return True
+    try:
+        with mail_server() as connection:
+            for account in accounts:
+                if not send(connection, _password_mail(account, site)):
+                    record("password link mailed", account=account.get_username())
+    except MailServerAwayError:
+        return False
+    return True
+
+
+def _password_mail(account: User, site: str) -> EmailMessage:
+    values = {"account": account, "address": site + password_path(account), "site": site}
+    text = render_to_string("account/email/password_link.txt", values)
+    # To the account's own spelling of the address, which an admin entered, and not to what a visitor typed.
+    return EmailMessage(subject="Choose a new password for Semblance", body=text, to=[account.email])

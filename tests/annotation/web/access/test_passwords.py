@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from annotation.models import AuditEntry
-from annotation.studies.mail import password_links
+from annotation.studies.mail import sending
 from annotation.studies.mail.sending import MailServerAwayError
 from annotation.tasks import mail_password_links
 from jobs import messages
@@ -118,8 +118,8 @@ def test_a_mail_server_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPat
     def away() -> None:
         raise MailServerAwayError
 
-    monkeypatch.setattr(password_links, "mail_server", away)
-    assert not password_links.send_password_links("ada@lab.example", "http://testserver")
+    monkeypatch.setattr(sending, "mail_server", away)
+    assert not sending.send_password_links("ada@lab.example", "http://testserver")
     monkeypatch.setattr(mail_password_links, "retry", lambda: RuntimeError("a minute later"))
     with pytest.raises(RuntimeError, match="a minute later"):
         mail_password_links("ada@lab.example", "http://testserver")
