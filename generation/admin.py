@@ -70,7 +70,7 @@ class AdminsOnly(ReadOnlyAdmin):
 
 
 class DiffusionModelForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
-    """A model to register. Weights that a study file could not name are refused here, where an admin can mend them."""
+    """A model to register. Weights that a study file could not name are refused here, where an admin sees it."""
 
     def clean(self) -> dict[str, Any]:
         """Require a whole path without a revision, or a hub id with one."""

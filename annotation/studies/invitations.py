@@ -44,7 +44,7 @@ def invite_all(
 def invited(study: Study) -> QuerySet[Annotator]:
     """Return the people whose personal link can be sent.
 
-    Not those who withdrew, because theirs ends at a farewell, and nobody once personal data is erased.
+    Not those who withdrew, because their link only says so, and nobody once personal data is erased.
     """
     if study.erased_at:
         return study.annotators.none()

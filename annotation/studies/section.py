@@ -31,7 +31,7 @@ class Section(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong in a study: its key, and one sentence that says how to mend it."""
+    """Something wrong in a study: its key, and one sentence that says how to correct it."""
 
     key: Key
     sentence: str

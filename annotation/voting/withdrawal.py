@@ -103,7 +103,7 @@ def _delete(tombstone: Annotator, assignment_ids: Sequence[int]) -> None:
 
 def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotator:
     known_as = annotator.external_id
-    blank_columns(annotator, kept=("token",))  # the link leads to a farewell
+    blank_columns(annotator, kept=("token",))  # the link says that they withdrew
     if known_as:
         annotator.external_id = withdrawal_marker(study_id=annotator.study_id, external_id=known_as)
     annotator.state, annotator.withdrawn_at, annotator.withdrawn_vote_count = Annotator.State.WITHDRAWN, now, vote_count

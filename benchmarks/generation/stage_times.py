@@ -65,11 +65,11 @@ def _stages() -> list[tuple[Any, str, str, str]]:
     from jobs import claims, whole_files
 
     return [
-        (sampling, "ready", "sampling", "model and prompt at hand"),
+        (sampling, "ready", "sampling", "model and prompt ready"),
         (sampling, "_check_output", "sampling", "pixels checked"),
         (sampling, "_provenance", "sampling", "provenance"),
         (job_row, "_claimed", "main", "next job claimed"),
-        (job_row, "prepared_seeds", "main", "its remains looked for"),
+        (job_row, "prepared_seeds", "main", "its missing seeds found"),
         (Recorder, "_record", "main", "rows stored, files named"),
         (claims, "finish", "main", "job settled"),
         (records, "as_srgb", "pool", "eight bits"),

@@ -109,7 +109,7 @@ def note_model(endpoint: Endpoint, model: str) -> None:
 
 
 def note_error(endpoint: Endpoint, sentence: str) -> None:
-    """Store why the last request that failed did, for the admin."""
+    """Store why the latest failed request failed, for the admin."""
     EndpointAccount.objects.filter(name=endpoint.name).update(last_error=sentence, last_error_at=clock.now())
 
 

@@ -85,7 +85,7 @@ def _cards_of_torch() -> tuple[HostCard, ...]:
 def _unlisted(why: str) -> str:
     return (
         f"{settings.NVIDIA_SMI} -L fails on {socket.gethostname()} ({why.rstrip('.')}), so it is not known which cards "
-        "there are: mend the driver, or set NVIDIA_SMI=none if this host computes on its CPU."
+        "there are: repair the driver, or set NVIDIA_SMI=none if this host computes on its CPU."
     )
 
 

@@ -27,7 +27,7 @@ def check_png(data: bytes) -> None:
         if kind in _COLOURS:
             is_misplaced = bool(seen & {b"IDAT", kind}) or (_is_of_palette(data, kind) and b"PLTE" not in seen)
             if is_misplaced or zlib.crc32(kind + content) != checksum or not _is_whole(kind, content, data):
-                raise Refused(f"has a chunk {kind.decode()} that is damaged, misplaced or repeated: save it anew")
+                raise Refused(f"has a chunk {kind.decode()} that is damaged, misplaced or repeated: save it again")
         elif kind[:1].isupper() and kind not in _CRITICAL:
             raise Refused("needs a kind of chunk that is not known: save it as a plain PNG")
         seen.add(kind)

@@ -24,7 +24,7 @@ def recorded_paths(set_name: str) -> set[str]:
 
 
 def prepared_seeds(job: GenerationJob) -> list[int]:
-    """Mend what a killed worker left of a job, and return the seeds without an image or without its file."""
+    """Repair what a killed worker left of a job, and return the seeds without an image or without its file."""
     image_set = job.image_set
     lost = lost_seeds(image_set, job.seeds)
     renditions.mend(image_set.images.filter(seed__in=job.seeds).exclude(seed__in=lost))

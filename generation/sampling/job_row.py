@@ -181,7 +181,7 @@ class _Making:
 
     @property
     def is_over(self) -> bool:
-        """Whether it is settled how the job ended."""
+        """Whether the job has ended, done or not."""
         return self.running.is_over
 
     def begin(self, thread: ThreadPoolExecutor) -> None:

@@ -81,7 +81,7 @@ class Command(StudyCommand):
             is_one = report.refused_set_count == 1
             raise CommandError(
                 f"{counted(report.refused_set_count, 'set')} {'was' if is_one else 'were'} left out for the reasons "
-                "above; mend the files and run the same command again."
+                "above; correct the files and run the same command again."
             )
 
 

@@ -79,7 +79,7 @@ def _refuse_if_back_to_draft(study: Study) -> None:
     if study.state == Study.State.DRAFT:
         faults = trial_faults(study, current_manifest(study))
         again = command("run_study", study.slug)
-        raise CommandError("\n".join([*faults, f"{study.slug} is a draft again. Mend the cause, then: {again}"]))
+        raise CommandError("\n".join([*faults, f"{study.slug} is a draft again. Correct the cause, then: {again}"]))
 
 
 def _refuse_if_stuck(study: Study, counts: StudyProgress, advanced: str) -> None:
@@ -92,7 +92,7 @@ def _refuse_if_stuck(study: Study, counts: StudyProgress, advanced: str) -> None
     ):
         raise CommandError(
             "\n".join([f"{counted(counts.failed_job_count, 'job')} of {study.slug} failed:", *counts.failures])
-            + "\nMend the cause and retry the failed jobs in the admin, or drop the seed there."
+            + "\nCorrect the cause and retry the failed jobs in the admin, or drop the seed there."
         )
 
 

@@ -124,7 +124,7 @@ class Command(StudyCommand):
                 causes = scoring_failures(study, spec.identity)
                 raise CommandError(
                     "\n".join(
-                        [f"{to_do}:", *causes, "Mend the cause and retry them in the admin, or give them up there."]
+                        [f"{to_do}:", *causes, "Correct the cause and retry them in the admin, or give them up there."]
                     )
                 )
             if to_do != printed:

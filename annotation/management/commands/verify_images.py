@@ -1,4 +1,4 @@
-"""verify_images [--delete] [--regenerate [--ask-endpoints]]: verify the files of all images, and mend them."""
+"""verify_images [--delete] [--regenerate [--ask-endpoints]]: verify the files of all images, and repair them."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -21,7 +21,7 @@ class Command(StudyCommand):
 
     help = (
         "Verify the hash of every image and the renditions of each, and find files without a row and rows without a "
-        "file. Renditions are made again from their image at once; the options mend the rest."
+        "file. Renditions are made again from their image at once; the options repair the rest."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

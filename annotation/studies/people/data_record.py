@@ -141,7 +141,7 @@ def _rights(manifest: Manifest) -> tuple[str, ...]:
     until = manifest.annotation.withdrawal_until
     when = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "at any time"
     return (
-        f"Each person may withdraw on their own page, {when}, as long as their link is not erased: all votes and "
+        f"Each person may withdraw on their own page, {when}, unless their link is erased before: all votes and "
         "answers are deleted.",
         "An owner erases one person on the tab Annotators, or the personal data of all on the tab Settings once the "
         "study is closed.",

@@ -24,7 +24,7 @@ LITTLE = 0.1  # of the disk that is free, below which the page says so
 @require_http_methods(["GET", "HEAD", "POST"])
 @researcher_page
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the sizes; by POST, count them anew."""
+    """Show the sizes; by POST, count them again."""
     found = storage(is_anew=request.method == "POST")
     if request.method == "POST":
         return redirect("installation-storage")

@@ -240,7 +240,7 @@ class Study:
         return list(answer.document["items"])
 
     def share(self, account: str, role: str) -> list[Json]:
-        """Give an account a role (viewer, editor, owner; none ends it), and return all roles."""
+        """Give an account a role (viewer, editor or owner; "none" takes it away), and return all roles."""
         body = {"account": account, "role": role}
         return list(self._connection.call("share_study", body=body, slug=self.slug).document["items"])
 

@@ -40,10 +40,10 @@ def test_a_failure_is_told_with_its_cause_and_nothing_is_said_to_be_scored(worki
     study = make_study(state="closed")
     working.broken["scoring.tasks.run_scoring_job"] = "No such folder."
     with pytest.raises(
-        CommandError, match="Mend the cause and retry them in the admin, or give them up there"
+        CommandError, match="Correct the cause and retry them in the admin, or give them up there"
     ) as caught:
         typed("score_study", "study", "--checkpoint", "/models/nowhere")
-    assert "6 jobs failed for good:\nNo such folder.\nMend" in str(caught.value)
+    assert "6 jobs failed for good:\nNo such folder.\nCorrect" in str(caught.value)
     assert study.events.get(detail__metric="scs/clip:nowhere").verb == "further scoring begun"
     status = typed("study_status", "study")
     assert "6 failed" in status

@@ -25,7 +25,7 @@ MOST_SHOWN = 50
 @require_safe
 @researcher_page
 def uploads(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show what may be uploaded, and the uploads before."""
+    """Show what may be uploaded, and the earlier uploads."""
     study = get_object_or_404(Study.objects.prefetch_related("study_models__diffusion_model"), slug=slug)
     takes_images = study.source == Study.Source.IMAGES and study.state in TAKES_IMAGES
     context = {
