@@ -22,6 +22,7 @@ class Framing:
     size: int = 0  # of head and body, or the least that they can be; exact once the request is whole
     is_whole: bool = False
     expects_continue: bool = False
+    chunk_count: int = 0  # of those that were found so far
     _is_chunked: bool = False
     _at: int = 0  # everything before this place has been parsed
 
@@ -61,6 +62,7 @@ class Framing:
             if len(buffer) < self.size:
                 return None
             self._at = self.size
+            self.chunk_count += 1
         return None
 
     def _find_trailers(self, buffer: bytearray, line_end: int) -> None:

@@ -12,6 +12,7 @@ from config.environment import Environment
 TOO_LATE = 408, "Request Timeout", "The request did not arrive in time. Check your connection and send it again."
 TOO_LONG_A_HEAD = 431, "Request Header Fields Too Large", "The address or the header fields are too long."
 TOO_LARGE = 413, "Content Too Large", "The request is too large. Nothing of it was used."
+TOO_MANY_CHUNKS = 413, "Content Too Large", "The request comes in too many small chunks. Nothing of it was used."
 FULL = 503, "Service Unavailable", "Too much is being sent at the moment. Nothing is lost: try again in a minute."
 Refusal = tuple[int, str, str]
 SENTENCES = {
@@ -38,6 +39,7 @@ class Limits:
     linger_seconds: float = 2  # for a client to read an answer that closes the connection
     most_head_bytes: int = 64 * 2**10
     most_body_bytes: int = 16 * 2**20
+    most_chunks: int = 100_000  # gunicorn takes 3 s for a million, whether the body is read or dropped
     most_held_bytes: int = 128 * 2**20  # of all requests that one process has not read whole
     most_waiting_bytes: int = 512 * 2**10  # of one response, until its thread waits for the client
 

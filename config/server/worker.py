@@ -19,6 +19,7 @@ from config.server.limits import (
     TOO_LARGE,
     TOO_LATE,
     TOO_LONG_A_HEAD,
+    TOO_MANY_CHUNKS,
     FaultPage,
     Limits,
     Refusal,
@@ -146,7 +147,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             return TOO_LONG_A_HEAD
         if framing.size - framing.head_size > limits.most_body_bytes:
             return TOO_LARGE
-        return None
+        return TOO_MANY_CHUNKS if framing.chunk_count > limits.most_chunks else None
 
     def _begin_body(self, connection: Connection) -> None:
         connection.deadline = time.monotonic() + self.limits.body_seconds

@@ -330,6 +330,14 @@ def test_a_connection_is_kept_after_a_large_body_that_nobody_reads(server: Serve
         received_until(client, b"GET /1 0 0")
 
 
+def test_a_body_of_many_small_chunks_is_refused_before_it_is_parsed(server: Server) -> None:
+    head = b"POST /unread HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for count, status in ((SHIPPED.most_chunks, 403), (SHIPPED.most_chunks + 1, 413)):
+        with server.connect(head + b"1\r\nx\r\n" * count + b"0\r\n\r\n") as client:
+            found, sentence = response(client)
+            assert (found, b"too many small chunks" in sentence) == (status, status == 413)
+
+
 def test_a_client_may_wait_to_be_told_to_send_its_body(server: Server) -> None:
     with server.connect(b"POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n") as client:
         received_until(client, b"HTTP/1.1 100 Continue\r\n\r\n")
