@@ -34,7 +34,7 @@ class OwnMetric:
             raise Refused(f"The metric {self.name} failed with {in_words(error)}.") from error
         if not is_score(score):
             raise Refused(
-                f"The metric {self.name} returned {score}, which is no score: return a finite number up to "
+                f"The metric {self.name} returned {score}, which is not a score: return a finite number up to "
                 f"{LARGEST_SCORE:g}."
             )
         return score

@@ -220,7 +220,7 @@ def record_imported_scores(
     refuse_name_of_imported(metric)
     for value in values.values():
         if not is_score(value):
-            raise Refused(f"{value} is no score: a finite number up to {LARGEST_SCORE:g} is needed.")
+            raise Refused(f"{value} is not a score: a finite number up to {LARGEST_SCORE:g} is needed.")
     standing = _standing_scores(metric, values)
     others = _others(standing, values)
     if not others:

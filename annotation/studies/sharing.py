@@ -56,7 +56,7 @@ def share(*, study: Study, account: User, role: Role, actor: User | None = None)
     Refused too if the study would lose its only owner.
     """
     if not is_researcher(account):
-        raise Refused(f"{account} is no researcher's account: an admin marks it as staff first.")
+        raise Refused(f"{account} is not a researcher's account: an admin marks it as staff first.")
     if role != Role.OWNER:
         _refuse_last_owner(study, account)
     before = role_of(study, account)

@@ -20,7 +20,7 @@ LIBRARIES = {"transformers": transformers, "stable_diffusion": stable_diffusion}
 
 
 def check_configurations(folder: Path, files: CheckpointFiles, *, owner: str) -> None:
-    """Raise Refused if a component's configuration is no JSON object: the libraries would look for it elsewhere."""
+    """Raise Refused if a component's configuration is not a JSON object: the libraries would look for it elsewhere."""
     for name in files.small_files:
         if name.endswith("/config.json"):
             try:
@@ -28,7 +28,7 @@ def check_configurations(folder: Path, files: CheckpointFiles, *, owner: str) ->
             except (ValueError, RecursionError):
                 is_object = False
             if not is_object:
-                raise Refused(f"{owner}: {folder / name} is no JSON object: fetch or copy it again.")
+                raise Refused(f"{owner}: {folder / name} is not a JSON object: fetch or copy it again.")
 
 
 def load_transformers(place: Path, files: CheckpointFiles, *, dtype: torch.dtype, owner: str) -> dict[str, Any]:

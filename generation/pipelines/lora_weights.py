@@ -33,7 +33,7 @@ def source_of(pipeline: Any, file: Path, *, owner: str) -> "State | Path":
     try:
         state: State = load_file(file)
     except Exception as error:  # safetensors raises several kinds
-        raise Refused(f"{owner}: the LoRA {file.name} is no safetensors file ({brief(error)}).") from error
+        raise Refused(f"{owner}: the LoRA {file.name} is not a safetensors file ({brief(error)}).") from error
     if not state:
         raise Refused(f"{owner}: the LoRA {file.name} holds no weights: fetch or copy it again.")
     if broken := next((key for key, tensor in state.items() if not tensor.float().isfinite().all()), ""):

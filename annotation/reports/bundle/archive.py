@@ -92,13 +92,13 @@ class Archive:
         self.index: dict[str, Any] = parse_json(raw)
         listed = self.index.get("members") if isinstance(self.index, dict) else None
         if not isinstance(listed, dict) or not all(map(_has_hash, listed.values())):
-            raise Refused(f"{path} is no replay bundle: its {INDEX} does not name the hash of each member.")
+            raise Refused(f"{path} is not a replay bundle: its {INDEX} does not name the hash of each member.")
         self._listed: dict[str, dict[str, Any]] = listed
 
     def read(self, name: str) -> bytes:
         """Return a member's bytes. Raises Refused if it is missing or too large to be read whole."""
         if name not in self._sizes:
-            raise Refused(f"{self.path} is no replay bundle: it has no {_shown(name)}.")
+            raise Refused(f"{self.path} is not a replay bundle: it has no {_shown(name)}.")
         if self._sizes[name] > MAX_BYTES_IN_MEMORY:
             raise Refused(f"{name} in {self.path} is larger than {MAX_BYTES_IN_MEMORY:,} bytes; it was not read.")
         return self._file.read(name)
@@ -138,9 +138,9 @@ def open_archive(path: Path) -> Iterator[Archive]:
         raise Refused(f"There is no file {path}.") from error
     except _DAMAGE as error:
         reason = str(error).strip() or type(error).__name__
-        raise Refused(f"{path} is damaged or no replay bundle: {reason.splitlines()[0][:200]}.") from error
+        raise Refused(f"{path} is damaged or is not a replay bundle: {reason.splitlines()[0][:200]}.") from error
     except (LookupError, TypeError, AttributeError) as error:  # whose words are about the program, not about the file
-        raise Refused(f"{path} is damaged or no replay bundle: it does not hold what a bundle holds.") from error
+        raise Refused(f"{path} is damaged or is not a replay bundle: it does not hold what a bundle holds.") from error
 
 
 def _has_hash(entry: object) -> bool:

@@ -79,7 +79,7 @@ def write_bundle(
 
     It names the bundle before it by its hash if that held something else (before a withdrawal, for example): the latest
     one that was written here, or `replaces`, a file written elsewhere.
-    Raises Refused while the study is sealed, and for a `replaces` that is no bundle of this study.
+    Raises Refused while the study is sealed, and for a `replaces` that is not a bundle of this study.
     """
     progress(0.0, GATHERING)
     data = gather(study, manifest=current_manifest(study), metric=metric)
@@ -181,7 +181,7 @@ def _row(study: Study, metric: str, entries: dict[str, dict[str, Any]], replaces
 def _hash_of(path: Path, slug: str) -> str:
     with open_archive(path) as archive:
         if archive.index.get("study") != slug:
-            raise Refused(f"{path} is no bundle of {slug}: it cannot be replaced by one.")
+            raise Refused(f"{path} is not a bundle of {slug}: it cannot be replaced by one.")
         return archive.sha256
 
 
@@ -199,7 +199,7 @@ def _version(package: str) -> str:
 # --- reading ------------------------------------------------------------------------------------
 def _refuse_changed(archive: Archive) -> None:
     if archive.index.get("kind") != KIND:
-        raise Refused(f"{archive.path} is no replay bundle: its {INDEX} does not say that it is one.")
+        raise Refused(f"{archive.path} is not a replay bundle: its {INDEX} does not say that it is one.")
     if archive.index.get("version") != VERSION:
         version = str(archive.index.get("version"))[:20]
         raise Refused(f"{archive.path} has version {version}; this program reads {VERSION}.")

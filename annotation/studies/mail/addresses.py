@@ -53,7 +53,7 @@ def _checked(address: str, label: str, place: str) -> Recipient:
     try:
         validate_email(lower)
     except ValidationError:
-        raise Refused(f"{place} is no e-mail address: write name@example.org or Ada <name@example.org>.") from None
+        raise Refused(f"{place} is not an e-mail address: write name@example.org or Ada <name@example.org>.") from None
     if len(lower) > 254 or len(label) > LONGEST_LABEL:
         raise Refused(f"{place} is too long.")
     return Recipient(lower, " ".join(label.split()))

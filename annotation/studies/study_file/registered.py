@@ -71,7 +71,7 @@ def _in_names(fault: StudyFault, text: str, models: dict[str, dict[str, Any]]) -
 
 
 def _unknown(name: str, models: dict[str, dict[str, Any]]) -> str:
-    return f"{name!r} is no model of this installation{did_you_mean(name, models)}; {_known(models)}."
+    return f"{name!r} is not a model of this installation{did_you_mean(name, models)}; {_known(models)}."
 
 
 def _model_faults(

@@ -29,7 +29,7 @@ def _listed(plan: PairsPlan, models: list[str]) -> Iterator[Fault]:
         key = ("pairs", "list", index)
         for name in pair:
             if name not in models:
-                yield Fault(key, f'"{name}" is no model of this study ({", ".join(models)}).')
+                yield Fault(key, f'"{name}" is not a model of this study ({", ".join(models)}).')
         if pair[0] == pair[1]:
             yield Fault(key, f'compares "{pair[0]}" with itself; name two models.')
         elif (earlier := first_at.setdefault(frozenset(pair), index)) != index:

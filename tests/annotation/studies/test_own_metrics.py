@@ -99,8 +99,8 @@ def test_a_file_that_holds_no_metric(tmp_path: Path, text: str, sentence: str) -
     ("returned", "sentence"),
     [
         ("1 / 0", "failed with ZeroDivisionError: division by zero"),
-        ("float('nan')", "returned nan, which is no score"),
-        ("-float('inf')", "returned -inf, which is no score"),
+        ("float('nan')", "returned nan, which is not a score"),
+        ("-float('inf')", "returned -inf, which is not a score"),
         ("embeddings", "failed with TypeError: "),
         ("None", "failed with TypeError: "),
         ("__import__('nothing_like_it')", "failed with ModuleNotFoundError: No module named 'nothing_like_it'"),

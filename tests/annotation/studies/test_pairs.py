@@ -76,7 +76,11 @@ def test_of_two_models_a_comes_first_wherever_it_stands_in_the_file() -> None:
 
 FAULTS = {
     "one model": ("[pairs]\nlist = []\n", "[models.q]", "models.a: is missing: a study compares two models or more"),
-    "a pair with a stranger": ('[pairs]\nlist = [["sdxl", "b"]]\n', "", 'pairs.list[1]: "b" is no model of this study'),
+    "a pair with a stranger": (
+        '[pairs]\nlist = [["sdxl", "b"]]\n',
+        "",
+        'pairs.list[1]: "b" is not a model of this study',
+    ),
     "a pair of one": ('[pairs]\nlist = [["a", "a"]]\n', "", 'compares "a" with itself'),
     "a pair twice": ('[pairs]\nlist = [["a", "sdxl"], ["sdxl", "a"]]\n', "", "is already pair 1"),
     "a model in no pair": ('[pairs]\nlist = [["a", "sdxl"]]\n', "", "has no pair with sdxl-lora"),

@@ -48,7 +48,7 @@ def test_weights_that_are_not_whole(broken: DiffusionModel, part: str, file: str
 @pytest.mark.parametrize("text", ["[]", "{", "null"])
 def test_a_configuration_that_is_none(broken: DiffusionModel, text: str) -> None:
     (Path(broken.checkpoint) / "unet" / "config.json").write_text(text)
-    assert refusal_of(broken).endswith("/broken/unet/config.json is no JSON object: fetch or copy it again.")
+    assert refusal_of(broken).endswith("/broken/unet/config.json is not a JSON object: fetch or copy it again.")
 
 
 def test_a_part_that_the_class_cannot_do_without(broken: DiffusionModel) -> None:

@@ -191,7 +191,7 @@ def operate(request: HttpRequest, token: str, operation: str) -> HttpResponse:
     except (Http404, KeyError) as missing:
         return error_response(request, 404, str(missing) if isinstance(missing, Http404) else "Nothing is here.")
     except (ValueError, RecursionError):  # the latter: brackets within brackets
-        return error_response(request, 422, "The body is no JSON document.")
+        return error_response(request, 422, "The body is not a JSON document.")
     given = body if isinstance(body, dict) else {}
     return in_language(preview.manifest.texts.language, lambda: JsonResponse(act(preview, given)))
 

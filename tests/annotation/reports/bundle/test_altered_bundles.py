@@ -172,7 +172,7 @@ def test_an_index_without_hashes(members: dict[str, bytes], tmp_path: Path, list
     with zipfile.ZipFile(path, "w") as file:
         for name, raw in (members | {INDEX: canonical_json({"members": listed})}).items():
             file.writestr(name, raw)
-    assert outcome(path).endswith("is no replay bundle: its bundle.json does not name the hash of each member.")
+    assert outcome(path).endswith("is not a replay bundle: its bundle.json does not name the hash of each member.")
 
 
 def test_a_stranger_s_names_of_members_are_shown_short_and_plain(members: dict[str, bytes], tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_a_truncated_bundle_is_one_sentence(tmp_path: Path, share: float) -> Non
     path = bundled(weather(), tmp_path)
     contents = path.read_bytes()
     path.write_bytes(contents[: int(len(contents) * share)])
-    with pytest.raises(CommandError, match="is damaged or no replay bundle") as refused:
+    with pytest.raises(CommandError, match="is damaged or is not a replay bundle") as refused:
         call_command("report", from_bundle=path)
     assert "\n" not in str(refused.value)
 
@@ -258,7 +258,7 @@ def test_a_flipped_bit_anywhere_is_detected(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "file.zip"
     path.write_bytes(text)
-    with pytest.raises(Refused, match="is damaged or no replay bundle"):
+    with pytest.raises(Refused, match="is damaged or is not a replay bundle"):
         replay(path)
     with pytest.raises(Refused, match="There is no file"):
         replay(tmp_path / "nowhere.zip")
@@ -273,7 +273,7 @@ def test_another_zip_file_is_no_bundle(tmp_path: Path) -> None:
     for index in (b"[]", b"{}", b'{"members": 3}', b"[" * 100_000, b'{"members": {}, "kind": "x"}'):
         with zipfile.ZipFile(path, "w") as file:
             file.writestr(INDEX, index)
-        with pytest.raises(Refused, match="no replay bundle"):
+        with pytest.raises(Refused, match="not a replay bundle"):
             replay(path)
 
 
@@ -393,7 +393,7 @@ def test_a_bundle_made_elsewhere_is_named_as_predecessor_if_given(tmp_path: Path
     study.replay_bundles.all().delete()
     assert write_bundle(study, tmp_path / "second.zip", replaces=tmp_path / "first.zip").replaces == first.sha256
     other = make_study(Plan([["A"]], [(1, 2)], slug="other"))
-    with pytest.raises(Refused, match="no bundle of other"):
+    with pytest.raises(Refused, match="not a bundle of other"):
         write_bundle(other, tmp_path / "third.zip", replaces=tmp_path / "first.zip")
 
 

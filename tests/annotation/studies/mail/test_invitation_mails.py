@@ -51,7 +51,7 @@ def reminded(study: Study, days: float) -> int:
 
 
 def test_the_place_of_an_address_that_is_none_is_named_and_a_site_fits_a_header() -> None:
-    with pytest.raises(Refused, match=r"people: number 2 is no e-mail address"):
+    with pytest.raises(Refused, match=r"people: number 2 is not an e-mail address"):
         recipients_of([("ada@lab.example", "Ada"), ("grace@lab.example\nBcc: eve@lab.example", "")])
     with pytest.raises(Refused, match="site: give the beginning of the links"):
         invite(make_study(), ADA, site=f"{SITE}\nBcc: eve@lab.example")
@@ -59,7 +59,7 @@ def test_the_place_of_an_address_that_is_none_is_named_and_a_site_fits_a_header(
 
 def test_a_pasted_list_is_read_line_by_line() -> None:
     assert recipients_in("Ada <Ada@lab.example>,\n\n grace@lab.example;\nADA@LAB.EXAMPLE") == [ADA, GRACE]
-    with pytest.raises(Refused, match=r"addresses: line 2 is no e-mail address") as refused:
+    with pytest.raises(Refused, match=r"addresses: line 2 is not an e-mail address") as refused:
         recipients_in("ada@lab.example\nnobody at example\n")
     assert "nobody" not in str(refused.value)
 
@@ -198,7 +198,7 @@ def test_the_page_and_the_command_write_mails(client: Client, tmp_path: Path) ->
     address = reverse("mail-invitations", args=[study.slug])
     text = {"subject": "Hello", "message": "{link}"}
     refused = client.post(address, {"addresses": "ada@lab.example\nno address", **text})
-    assert (refused.status_code, "line 2 is no e-mail address" in refused.content.decode()) == (400, True)
+    assert (refused.status_code, "line 2 is not an e-mail address" in refused.content.decode()) == (400, True)
     assert client.post(address, {"addresses": "Ada <ada@lab.example>", **text}).status_code == 302
     assert InvitationMail.objects.get().site == "http://testserver"
     page = client.get(reverse("make-invitations", args=[study.slug])).content.decode()

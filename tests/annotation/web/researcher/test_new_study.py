@@ -105,7 +105,7 @@ def test_an_uploaded_file_is_read_and_not_yet_created(researcher: Client, models
 def test_a_file_of_a_page_names_models_of_the_installation(researcher: Client, models: None) -> None:
     text = filled(model_a="/etc/passwd")
     page = researcher.post("/studies/new/", {"file": text, "create": "1"}).content.decode()
-    assert "is no model of this installation; it has Alpha, Beta." in page
+    assert "is not a model of this installation; it has Alpha, Beta." in page
     path = filled().replace('name = "Alpha"', 'name = "Alpha"\ncheckpoint = "/root/model"')
     assert (
         "differs from the model Alpha"

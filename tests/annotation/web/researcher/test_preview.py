@@ -195,7 +195,7 @@ def test_what_is_no_preview_is_refused(study: Study, viewer: Client) -> None:
     assert operate(study, "next", token="x" * 20).status_code == 404
     assert operate(study, "steal").status_code == 404
     deep = Client().post(f"/preview/{own_token(study)}/vote", "[" * 20_000, "application/json")
-    assert (deep.status_code, deep.json()["detail"]) == (422, "The body is no JSON document.")
+    assert (deep.status_code, deep.json()["detail"]) == (422, "The body is not a JSON document.")
     assert operate(study, "vote", {"assignment": "-1"}).json()["next"]["assignment"] == "0"
     assert Client().post(f"/preview/{own_token(study)}/vote", "{", "application/json").status_code == 422
     Study.objects.filter(pk=study.pk).update(state="open")
