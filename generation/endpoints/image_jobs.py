@@ -152,7 +152,7 @@ class _Making:
         self._waiting.append(tried)
         pause = fault.pause if fault.pause is not None else FIRST_PAUSE * 2 ** (tried.count - 1)
         tried.not_before = time.monotonic() + pause
-        if fault.pause is not None:  # for everybody, not for this seed alone
+        if fault.pause is not None:  # for all requests, not for this seed alone
             accounts.hold_off(self._endpoint, pause)
             self._next_at = max(self._next_at, tried.not_before)
         if pause > LONGEST_WAIT:

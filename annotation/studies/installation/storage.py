@@ -66,7 +66,7 @@ PLACES = (
         "Reports",
         "REPORTS_ROOT",
         "Finished reports and, for an hour, their large downloads.",
-        "Each report is computed again when somebody opens it: seconds to minutes. No number changes.",
+        "Each report is computed again when it is opened: seconds to minutes. No number changes.",
     ),
     Place(
         "prompt_cache",
