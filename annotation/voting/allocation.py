@@ -27,10 +27,9 @@ def left_model(seed: int, index: int, *, own_lead: int = 0, comparison_lead: int
     """The model on the left of an annotator's comparison number `index` (from 0).
 
     own_lead: how much more often A than B was on this annotator's left so far; of several models, see
-    `pair_order.left_lead_of`. comparison_lead: the same among all
-    annotators of this comparison. The annotator's balance comes first, so that among the first n comparisons each model
-    is on the left in n / 2, give or take one half. If it is even, the comparison's balance decides; if that is even
-    too, a draw from the seed.
+    `search.left_lead_of`. comparison_lead: the same among all annotators of this comparison. The annotator's balance
+    comes first, so that among the first n comparisons each model is on the left in n / 2, give or take one half. If it
+    is even, the comparison's balance decides; if that is even too, a draw from the seed.
     """
     for lead in (own_lead, comparison_lead):
         if lead:

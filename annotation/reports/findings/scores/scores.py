@@ -30,7 +30,7 @@ class ModelScores:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Each model's scores, and the tests between them; a test with `ignores_pairing` in its method does."""
+    """Each model's scores, and the tests between them. The method of a test says if it ignores the pairing."""
 
     model_a: ModelScores
     model_b: ModelScores
