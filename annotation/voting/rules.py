@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 
 Allocation = Literal["even", "nearly_done", "split"]
-StudyAllocation = Literal[Allocation, "uncertain_pairs"]  # the last one for several models only: `search.uncertain_first`
+StudyAllocation = Literal[Allocation, "uncertain_pairs"]  # the last one of several models: `search.uncertain_first`
 Order = StudyAllocation | Literal["drawn"]
 GIVEN_OUT_FIRST: dict[Order, str] = {
     "even": "comparisons with the fewest votes",
