@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from annotation.reports.pilot.result import HIGH, PilotPlan, PilotResult
+from annotation.reports.pilot.result import HIGH, PilotPlan, PilotResult, possible_flips
 from annotation.reports.printing.numbers import coefficient, percent, seconds
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
@@ -54,14 +54,18 @@ def facts(result: PilotResult) -> Iterator[tuple[str, str, str]]:
 
 def assumptions(result: PilotResult) -> tuple[str, ...]:
     """Return what the plans take from the pilot, and what they assume."""
+    seen = result.flips is not None
+    fresh = f"fresh seeds change {percent(possible_flips(result.flips, result.agreement))} of the metric's winners"
     return (
         f"The size is the smallest with which {percent(result.power_wanted)} of simulated studies show that a metric "
         f"that agrees with people in {percent(result.agreement)} of the comparisons beats always naming one model, "
         f"which is right in {percent(result.baseline)}. These two numbers are assumptions: a pilot is too small to "
-        "say how often the metric is right.",
+        "say how often the metric is right."
+        + ("" if seen else f" That {fresh} is an assumption, too: this pilot does not know it."),
         "From the pilot come the noise of the votes (both ends of the interval of how often two annotators agree; each "
-        "comparison is taken for equally clear), the ties, the annotators who left early, the metric's winners that "
-        "fresh seeds would change, and the time of a vote.",
+        "comparison is taken for equally clear), the ties, the annotators who left early, "
+        + ("the metric's winners that fresh seeds would change, " if seen else "")
+        + "and the time of a vote.",
     )
 
 
@@ -69,7 +73,7 @@ def to_text(result: PilotResult) -> str:
     """Return the result as text for a terminal."""
     lines = [f"{name}: {value}{f' ({remark})' if remark else ''}" for name, value, remark in facts(result)]
     plans = [f"At the {plan.end} end of the interval: {plan_sentence(plan)}" for plan in result.plans]
-    return "\n".join([answer(result), "", *lines, "", *plans, *assumptions(result)]) + "\n"
+    return "\n".join([answer(result), "", *lines, "", *plans, *(assumptions(result) if result.plans else ())]) + "\n"
 
 
 def _estimate(estimate: Estimate, shown: Callable[[float], str]) -> tuple[str, str]:

@@ -85,8 +85,8 @@ def next_step(study: Study, counts: StudyProgress, *, imported_count: int = 0) -
         )
     return {
         State.DRAFT: f"A draft: everything can still change. {launch}",
-        State.GENERATING: "Its images are on the way. Nothing to do now.",
-        State.SCORING: "Every image is there; the sets are being scored. Nothing to do now.",
+        State.GENERATING: "Its images are on the way.",
+        State.SCORING: "Every image is there; the sets are being scored.",
         State.READY: "Every set is complete and scored. Open the study, then send the invitations.",
         State.OPEN: f"{votes}. {'All is complete: close the study.' if is_complete else 'People can vote now.'}",
         State.PAUSED: f"{votes}. Paused: nobody gets a comparison until you open it again.",

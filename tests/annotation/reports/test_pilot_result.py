@@ -1,6 +1,7 @@
 """What a pilot says: pace, reliability, and the sample size from both ends of its interval."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from itertools import count
 
@@ -13,7 +14,7 @@ from django.urls import reverse
 from annotation.models import ReportFileJob, Study, Vote
 from annotation.reports.pilot import result
 from annotation.reports.pilot.result import person_of, possible_flips
-from annotation.reports.pilot.words import answer, plan_sentence
+from annotation.reports.pilot.words import answer, assumptions, plan_sentence
 from annotation.reports.report_jobs import report_cache, report_jobs, watched_jobs
 from annotation.reports.report_jobs.report_jobs import result_at_once
 from annotation.studies.current import current_manifest
@@ -75,6 +76,13 @@ def test_a_pilot_plans_for_both_ends_of_its_interval(pilot: Study) -> None:
     assert low.comparisons > high.comparisons
     assert low.hours == pytest.approx(low.comparisons * 5 * 3 / 3600)
     assert answer(found) == plan_sentence(low)
+    assert found.flips is None, "these sets have no images"
+    metric, votes = assumptions(found)
+    assert "fresh seeds change 3.0 % of the metric's winners is an assumption, too" in metric
+    assert "fresh seeds" not in votes
+    metric, votes = assumptions(replace(found, flips=0.1))
+    assert "fresh seeds" not in metric
+    assert "the metric's winners that fresh seeds would change" in votes
     assert answer(found).startswith(f"Plan {low.comparisons:,} comparisons, 5 votes each, {low.annotators} annotators")
 
 

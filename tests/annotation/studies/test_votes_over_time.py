@@ -112,6 +112,15 @@ def test_a_study_that_was_never_open_has_no_curve_and_a_closed_one_ends_at_its_c
     assert (seen.last.at, seen.complete_at) == (closed.closed_at, None)
 
 
+@pytest.mark.parametrize("seconds", [0, 12, 3600])
+def test_the_curve_without_a_forecast_ends_at_the_end_of_the_axis_which_is_now(seconds: int) -> None:
+    study = opened(NOON - timedelta(seconds=seconds))
+    seen = votes_over_time(study, replace(progress(study), vote_count=3, slot_total=100), NOON)
+    assert seen is not None
+    chart = votes_chart(replace(seen, complete_at=None), is_over=False)
+    assert (chart.times[-1].words, chart.times[-1].at) == ("now", chart.now[0])
+
+
 def test_the_words_of_the_last_point_touch_neither_the_curve_nor_the_times() -> None:
     study = opened(NOON - timedelta(minutes=10))
     counts = replace(progress(study), slot_total=100)

@@ -134,6 +134,7 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
     imported = imported_images(study)
     imported_count = sum(one.image_count for one in imported)
     is_made, is_blind = study.state in MAKES_IMAGES, is_sealed(study, manifest=manifest)
+    alarms = list(_alarms(study, counts, rules, is_blind=is_blind))
     return {
         "study": study,
         "now": now,
@@ -143,8 +144,8 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
         "steps": steps(study, counts),
         "next_step": next_step(study, counts, imported_count=imported_count),
         "lacks_images": study.state == Study.State.DRAFT and study.source == Study.Source.IMAGES and not imported_count,
-        "more": _more(study, seen),
-        "alarms": list(_alarms(study, counts, rules, is_blind=is_blind)),
+        "more": _more(study, seen, needs_attention=bool(alarms)),
+        "alarms": alarms,
         "imported": imported,
         "models": [*trial_sentences_of([study])[study.pk], *endpoint_sentences(study)] if is_made else [],
         "pace": str(pace(study, counts)),
@@ -157,8 +158,10 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
     }
 
 
-def _more(study: Study, seen: VotesOverTime | None) -> str:
-    """Return the second sentence of the next step: the forecast, and the date of the closing."""
+def _more(study: Study, seen: VotesOverTime | None, *, needs_attention: bool) -> str:
+    """Return the second sentence of the next step: the forecast and the date of the closing, or that nothing is due."""
+    if study.state in (Study.State.GENERATING, Study.State.SCORING):
+        return "" if needs_attention else "Nothing to do now."
     if study.state != Study.State.OPEN or seen is None:
         return ""
     words = forecast_words(seen)

@@ -9,6 +9,7 @@ WIDTH = 600
 LEFT, RIGHT, TOP, BOTTOM = 44, 590, 20, 182
 LONGEST_FORECAST = 2  # times the time so far: a longer one leaves the drawing, or the votes would be a thin strip
 ABOVE, BELOW = -8, 16  # where the words of the last point stand, as SVG's dy
+MOMENT = timedelta(seconds=1)  # the least time that is drawn: the page knows now by whole minutes only
 LABEL_ROOM = 130  # in units of the drawing, so that two labels of the axis never touch
 
 
@@ -43,17 +44,17 @@ class Chart:
 
 def votes_chart(seen: VotesOverTime, *, is_over: bool) -> Chart:
     """Return the drawing of the votes from the opening to now, and of the forecast."""
-    first, last = seen.points[0].at, seen.last.at
-    spent = max(last - first, timedelta(minutes=1))
-    end = min(seen.complete_at, last + LONGEST_FORECAST * spent) if seen.complete_at else last
-    span = max(end - first, timedelta(minutes=1)).total_seconds()
+    first = seen.points[0].at
+    last = max(seen.last.at, first + MOMENT)
+    end = min(seen.complete_at, last + LONGEST_FORECAST * (last - first)) if seen.complete_at else last
+    span = (end - first).total_seconds()
     top = max(seen.wanted, seen.last.votes, 1)
 
     def place(at: datetime, votes: float) -> tuple[float, float]:
         x = LEFT + (RIGHT - LEFT) * (at - first).total_seconds() / span
         return round(x, 1), round(BOTTOM - (BOTTOM - TOP) * votes / top, 1)
 
-    places = [place(point.at, point.votes) for point in seen.points]
+    places = [*(place(point.at, point.votes) for point in seen.points[:-1]), place(last, seen.last.votes)]
     line, now = " ".join(f"{x},{y}" for x, y in places), places[-1]
     forecast = ""
     if seen.complete_at and seen.per_hour:

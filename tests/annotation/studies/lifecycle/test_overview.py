@@ -8,6 +8,7 @@ from annotation.models import Comparison, Study
 from annotation.studies.lifecycle import overview
 from annotation.studies.lifecycle.overview import cells, next_step, steps
 from annotation.studies.lifecycle.progress import progress
+from annotation.web.researcher.overview import cards
 from tests.factories import make_study, put_in_state
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +30,16 @@ def test_a_study_stands_at_one_step_and_says_what_comes_next() -> None:
         said.add(next_step(study, counts))
     assert len(said) == len(Study.State.values)
     assert steps(make_study(slug="external", source="external"), progress(study)) == ()
+
+
+def test_nothing_is_to_do_while_a_worker_makes_images_and_nothing_needs_attention(
+    researcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(state="generating")
+    assert "Nothing to do now" not in researcher.get(study.get_absolute_url()).content.decode(), "no worker is running"
+    monkeypatch.setattr(cards, "missing_worker", lambda _study, _queues: "")
+    other = make_study(slug="other", state="generating")
+    assert "Nothing to do now" in researcher.get(other.get_absolute_url()).content.decode()
 
 
 def test_each_comparison_is_a_cell_as_dark_as_its_votes(researcher: Client) -> None:
