@@ -23,7 +23,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from generation.models import GeneratedImage
-    from scoring.encoders import ImageEncoder
+    from scoring.encoder_spec import ImageEncoder
 
 MINIATURE = Path(__file__).parent.parent / "miniatures" / "weights" / "mini-clip"
 TOLERANCES = {"plain loop": 1e-4, "worker, PIL": 0.0, "worker, tensors": 1e-3}

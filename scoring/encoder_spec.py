@@ -1,11 +1,14 @@
-"""Name an image encoder, or what compares two images. Pure, so that a study can name one without loading torch."""
+"""Name an image encoder, or what compares two images, and what each can do. A study names one without loading torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Protocol, get_args
 
+import numpy as np
 from annotated_types import Len
+from numpy.typing import NDArray
+from PIL import Image
 
 EncoderKind = Literal["clip", "siglip", "dinov2", "dinov3", "dreamsim", "own"]
 OWN_ENCODER: EncoderKind = "own"  # a function, known by a name in the place of a checkpoint
@@ -105,3 +108,52 @@ def source_of(document: Mapping[str, Any] | None) -> EncoderSpec | ComparerSpec 
     if not document:
         return None
     return ComparerSpec(**document) if document["kind"] in COMPARER_KINDS else EncoderSpec(**document)
+
+
+Embeddings = NDArray[np.float32]
+
+
+class ImageEncoder(Protocol):
+    """An image encoder: turns images into embeddings."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """The spec it was loaded by."""
+
+    @property
+    def identity(self) -> str:
+        """The key of its stored embeddings."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of its weights, configuration and preprocessing; one `identity` always has the same fingerprint."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Features, processor, dtype, device, versions and the hash of its files, as JSON."""
+
+    def embed(self, images: Sequence[Image.Image]) -> Embeddings:
+        """Return float32 (n, d), one row for each image in their order, not normalised. Images of any size and mode."""
+
+
+class Comparer(Protocol):
+    """What gives the distances of images: LPIPS, with its weights in memory."""
+
+    @property
+    def spec(self) -> ComparerSpec:
+        """The spec it was loaded by."""
+
+    @property
+    def identity(self) -> str:
+        """The name under which its distances are stored."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of its weights and configuration."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Network, dtype, device, versions and the hash of its files, as JSON."""
+
+    def distances(self, images: Sequence[Image.Image]) -> NDArray[np.float64]:
+        """Return the (N, N) distances of images of one size. Raises Refused if sizes differ, and for tiny images."""

@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import PIL
 import torch
 import transformers
-from numpy.typing import NDArray
 from PIL import Image
 from transformers import (
     BitImageProcessorPil,
@@ -34,39 +33,14 @@ from jobs.cores import core_count
 from jobs.refusals import Refused
 from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
 from scoring.dreamsim import DreamSim
-from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
+from scoring.encoder_spec import OWN_ENCODER, Embeddings, EncoderSpec, ImageEncoder
 from scoring.own_code import own_encoder
 from scoring.tensor_images import TensorPreparation
-
-Embeddings = NDArray[np.float32]
 
 BATCH_SIZE = 32  # halved for good when the device's memory does not hold it
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
-
-
-class ImageEncoder(Protocol):
-    """An image encoder: turns images into embeddings."""
-
-    @property
-    def spec(self) -> EncoderSpec:
-        """The spec it was loaded by."""
-
-    @property
-    def identity(self) -> str:
-        """The key of its stored embeddings."""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of its weights, configuration and preprocessing; one `identity` always has the same fingerprint."""
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Features, processor, dtype, device, versions and the hash of its files, as JSON."""
-
-    def embed(self, images: Sequence[Image.Image]) -> Embeddings:
-        """Return float32 (n, d), one row for each image in their order, not normalised. Images of any size and mode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -19,9 +18,7 @@ from generation.weights.checkpoints import on_disk
 from jobs.cores import core_count
 from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
-
-if TYPE_CHECKING:
-    from scoring.encoders import ImageEncoder
+from scoring.encoder_spec import ImageEncoder
 
 CHUNK_SIZE = 32  # images held decoded at a time
 # Formats that cannot be read are included, so that such files are reported and not silently ignored.
@@ -74,7 +71,7 @@ def find_image_folders(root: Path) -> list[ImageFolder]:
     return sorted(with_images, key=lambda folder: folder.name)
 
 
-def score_image_folder(folder: ImageFolder, encoder: "ImageEncoder", *, advance: Callable[[int], None]) -> FolderScore:
+def score_image_folder(folder: ImageFolder, encoder: ImageEncoder, *, advance: Callable[[int], None]) -> FolderScore:
     """Score a folder's readable images; `advance` is called with the number of files done."""
     broken: list[NotedImage] = []
     seen = _Seen()

@@ -2,12 +2,14 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
 from django.db import models
 from django.db.models import Q
 
 from generation.models import GeneratedImage, ImageSet
 from jobs.models import LeasedJob
 from scoring.encoder_spec import MOST_METRIC_LENGTH, ComparerSpec, EncoderSpec, source_of
+from scoring.metric_spec import LARGEST_SCORE
 
 
 class Encoder(models.Model):
@@ -34,6 +36,8 @@ class Encoder(models.Model):
 class ImageEmbedding(models.Model):
     """The embedding of one image by one encoder: float32, little-endian, not normalised."""
 
+    STORED_TYPE: ClassVar[np.dtype[np.float32]] = np.dtype("<f4")  # the same bytes on every machine
+
     image = models.ForeignKey(GeneratedImage, on_delete=models.CASCADE, related_name="embeddings")
     encoder = models.ForeignKey(
         Encoder, to_field="identity", db_column="encoder", on_delete=models.PROTECT, related_name="embeddings"
@@ -53,6 +57,9 @@ class ImageEmbedding(models.Model):
 
 class SetScore(models.Model):
     """The score of one image set by one metric."""
+
+    # Databases of version 0.2 may hold other numbers, which would make every statistic undefined.
+    USABLE: ClassVar[Q] = Q(value__range=(-LARGEST_SCORE, LARGEST_SCORE))
 
     class Source(models.TextChoices):
         COMPUTED = "computed"

@@ -4,13 +4,12 @@ This module does not load torch: the encoder is passed in, and `scoring.tasks` l
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import F, Q
-from numpy.typing import NDArray
+from django.db.models import F, Q, Sum
 from PIL import Image
 
 from generation.models import GeneratedImage, ImageSet
@@ -18,7 +17,7 @@ from generation.pictures.files import open_images, opened_in_chunks
 from generation.plans.image_sets import is_complete
 from jobs.refusals import Refused
 from jobs.wording import hidden_character
-from scoring.encoder_spec import OWN_ENCODER, EncoderSpec, document_of
+from scoring.encoder_spec import OWN_ENCODER, Comparer, Embeddings, EncoderSpec, ImageEncoder, document_of
 from scoring.metric_spec import (
     LARGEST_SCORE,
     MetricSpec,
@@ -31,16 +30,7 @@ from scoring.models import Encoder, ImageEmbedding, MetricSource, PairwiseSimila
 from scoring.own_metrics import OwnMetric, own_metric
 from scoring.pairs import matrix_bytes, score_pairs
 
-if TYPE_CHECKING:
-    from scoring.encoders import ImageEncoder
-    from scoring.lpips import Lpips
-
-Embeddings = NDArray[np.float32]
-
-STORED_TYPE = np.dtype("<f4")  # the same bytes on every machine
 SETS_PER_STATEMENT = 1000
-# Databases of version 0.2 may hold other numbers, which would make every statistic undefined.
-USABLE = Q(value__range=(-LARGEST_SCORE, LARGEST_SCORE))
 CHUNK_SIZE = 32  # images embedded and stored at a time, while the next ones are decoded
 
 
@@ -64,7 +54,7 @@ def plan_scorings(*, image_set_ids: Collection[int], spec: MetricSpec) -> None:
     ScoringJob.objects.filter(pk__in=elsewhere).update(encoder=wanted)
 
 
-def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[], None] = lambda: None) -> int:
+def embed_set(*, image_set: ImageSet, encoder: ImageEncoder, check: Callable[[], None] = lambda: None) -> int:
     """Store an embedding of every image of a complete set that has none by this encoder; returns how many.
 
     `check` is called before each chunk of images and may raise to stop the work.
@@ -83,7 +73,7 @@ def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[
     return len(images)
 
 
-def compare_set(*, image_set: ImageSet, comparer: "Lpips") -> bool:
+def compare_set(*, image_set: ImageSet, comparer: Comparer) -> bool:
     """Store the distance of each pair of images of a complete set; return False if they were already stored.
 
     Raises Refused for an incomplete set, an unreadable image, and a comparer with other weights than before.
@@ -112,6 +102,25 @@ def _note_time(identity: str, images: int, seconds: float) -> None:
     Encoder.objects.filter(identity=identity).update(
         timed_images=F("timed_images") + images, timed_seconds=F("timed_seconds") + seconds
     )
+
+
+def seconds_per_thousand(in_study: Q, metrics: Iterable[str]) -> dict[str, float]:
+    """Return the seconds for a thousand images by metric, with their embeddings; metrics without a timed part lack.
+
+    in_study: the condition for the scores of a study. The time of the embeddings is that of all images that the
+    encoder has embedded on this installation.
+    """
+    timed = SetScore.objects.filter(in_study, metric__in=list(metrics), seconds__isnull=False).order_by()
+    rows = timed.values_list("metric").annotate(taken=Sum("seconds"), images=Sum("image_count"))
+    encoders = {row.identity: row for row in Encoder.objects.filter(timed_images__gt=0)}
+    found = {}
+    for metric, taken, images in rows:
+        _, _, source = metric.partition("/")
+        encoder = encoders.get(source.removeprefix("pairs:"))  # or what compares two images
+        if encoder or not source:
+            embedding = encoder.timed_seconds / encoder.timed_images if encoder else 0.0
+            found[metric] = 1000 * (taken / images + embedding)
+    return found
 
 
 def lacks_embeddings(image_set: ImageSet, encoder: EncoderSpec) -> bool:
@@ -263,7 +272,7 @@ def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
     """
     vectors = ImageEmbedding.objects.filter(image__image_set=image_set, encoder__identity=encoder_identity)
     rows = [
-        np.frombuffer(vector, STORED_TYPE)
+        np.frombuffer(vector, ImageEmbedding.STORED_TYPE)
         for vector in vectors.order_by("image__seed").values_list("vector", flat=True)
     ]
     return np.stack(rows).astype(np.float32, copy=False) if rows else np.empty((0, 0), np.float32)
@@ -299,7 +308,7 @@ def _refuse_incomplete(image_set: ImageSet) -> None:
         )
 
 
-def refuse_other_weights(encoder: "ImageEncoder | Lpips") -> None:
+def refuse_other_weights(encoder: ImageEncoder | Comparer) -> None:
     """Register the weights of an identity, or refuse if others are registered: embeddings are never mixed.
 
     A function of one's own that has embedded nothing yet is replaced: it failed, and was mended.
@@ -318,7 +327,7 @@ def refuse_other_weights(encoder: "ImageEncoder | Lpips") -> None:
     Encoder.objects.filter(pk=known.pk).update(**found)
 
 
-def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Image], encoder: "ImageEncoder") -> None:
+def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Image], encoder: ImageEncoder) -> None:
     """Store the embeddings of images whose pixels are at hand.
 
     Raises Refused for embeddings that are not finite, and for another number of dimensions than earlier ones had.
@@ -342,7 +351,7 @@ def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Im
             image=image,
             encoder_id=encoder.identity,
             dimension=len(vector),
-            vector=vector.astype(STORED_TYPE).tobytes(),
+            vector=vector.astype(ImageEmbedding.STORED_TYPE).tobytes(),
         )
         for image, vector in zip(images, vectors, strict=True)
     ]

@@ -2,18 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
 from scoring.checkpoints import is_encoder_at_hand
-from scoring.encoder_spec import EncoderSpec
+from scoring.encoder_spec import EncoderSpec, ImageEncoder
 from scoring.scores import embed_pictures, refuse_other_weights
-
-if TYPE_CHECKING:
-    from scoring.encoders import ImageEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +18,7 @@ logger = logging.getLogger(__name__)
 class EmbeddingSink:
     """Stores the embeddings of the images of a job. What it cannot embed is left to the scoring job, which says why."""
 
-    def __init__(self, encoder: "ImageEncoder") -> None:
+    def __init__(self, encoder: ImageEncoder) -> None:
         self._encoder: ImageEncoder | None = encoder
 
     def prepare(self, pictures: Sequence[Image.Image]) -> Sequence[Any]:

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -138,6 +138,20 @@ def test_the_rooms_of_each_folder_import_each_other_in_one_direction() -> None:
             TopologicalSorter(arrows).prepare()
         except CycleError as error:
             pytest.fail(f"{folder or 'the project'}: {' <- '.join(error.args[1])}")
+
+
+def test_imports_are_not_deep_and_small_modules_are_few() -> None:
+    """A reader follows few steps, and finds few files of some lines that one other file needs."""
+    paths = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in modules(*APPS, "config")}
+    imports = {name: imports_of(path, set(paths)) - {name} for name, path in paths.items()}
+    depths: dict[str, int] = {}
+    for name in TopologicalSorter(imports).static_order():
+        depths[name] = 1 + max((depths[other] for other in imports[name]), default=0)
+    assert {name: depth for name, depth in depths.items() if depth > 14} == {}
+    importers = Counter(other for names in imports.values() for other in names)
+    once = [path for name, path in paths.items() if importers[name] == 1 and path.name != "__init__.py"]
+    small = [str(path) for path in once if len((ROOT / path).read_text().splitlines()) < 60]
+    assert len(small) < 12, small
 
 
 def test_each_module_is_named_after_its_subject() -> None:

@@ -1,13 +1,18 @@
 """Load a diffusion pipeline and cache it. A process caches one pipeline and samples for one job at a time."""
 
 import json
+import logging
+import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import diffusers
 import torch
+import transformers
 from django.conf import settings
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from generation.hub.wanted import checkpoint_at_hand
 from generation.machines.devices import can_compute_in, device, device_name, empty_memory, is_out_of_memory
@@ -20,7 +25,6 @@ from generation.pipelines.faults import brief
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loras import attach_lora, wanted_lora
 from generation.pipelines.prompt_checks import check_vocabulary
-from generation.pipelines.quiet import quieten
 from generation.pipelines.speed import set_speed, wanted_speed
 from generation.plans.orders import Order
 from generation.weights import checkpoints
@@ -30,6 +34,25 @@ from jobs.refusals import Refused
 
 T = TypeVar("T")
 GIB = 2**30
+TALKATIVE = ("diffusers", "transformers", "peft", "accelerate", "huggingface_hub", "bitsandbytes")
+
+
+def quieten() -> None:
+    """Show no progress bars, no warnings and no advice of the libraries: a worker writes one line for each job.
+
+    Their errors are raised as exceptions. What they advise (other arguments, other versions, a LoRA without keys for a
+    text encoder) is decided in this package.
+    """
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.logging.disable_progress_bar()
+    disable_progress_bars()
+    diffusers.utils.logging.set_verbosity(logging.CRITICAL)
+    transformers.logging.set_verbosity(logging.CRITICAL)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+        for category in (FutureWarning, DeprecationWarning, UserWarning):
+            warnings.filterwarnings("ignore", category=category, module=rf"{name}(\..*)?$")
+
 
 quieten()
 

@@ -15,7 +15,6 @@ from annotation.models import Study
 from annotation.reports.data.study_data import ScoredComparisons
 from scoring.consistency import semantic_consistency_score
 from scoring.models import Encoder, ImageEmbedding
-from scoring.scores import STORED_TYPE
 
 HEAD = ("position", "model", "seed", "image_sha256")
 _CHUNK = 2_000
@@ -69,7 +68,7 @@ def rescored(table: bytes, vectors: IO[bytes], comparisons: ScoredComparisons) -
     version = np.lib.format.read_magic(vectors)
     shape, _, dtype = np.lib.format.read_array_header_1_0(vectors) if version == (1, 0) else ((), False, None)
     images = list(csv.DictReader(io.StringIO(table.decode())))
-    if dtype != STORED_TYPE or len(shape) != 2 or shape[0] != len(images):
+    if dtype != ImageEmbedding.STORED_TYPE or len(shape) != 2 or shape[0] != len(images):
         raise ValueError("embeddings and their table do not fit")
     stored = _scores(comparisons)
     differences = []
@@ -82,8 +81,8 @@ def rescored(table: bytes, vectors: IO[bytes], comparisons: ScoredComparisons) -
 
 
 def _next(vectors: IO[bytes], rows: int, dimension: int) -> NDArray[np.float32]:
-    raw = vectors.read(rows * dimension * STORED_TYPE.itemsize)
-    return np.frombuffer(raw, STORED_TYPE).reshape(rows, dimension)
+    raw = vectors.read(rows * dimension * ImageEmbedding.STORED_TYPE.itemsize)
+    return np.frombuffer(raw, ImageEmbedding.STORED_TYPE).reshape(rows, dimension)
 
 
 def _scores(comparisons: ScoredComparisons) -> dict[tuple[int, str], float]:
@@ -114,7 +113,7 @@ def _embeddings(encoder: Encoder, places: dict[int, tuple[int, str]]) -> QuerySe
 def _vectors(rows: QuerySet[ImageEmbedding], count: int) -> Iterator[bytes]:
     dimension = rows.values_list("dimension", flat=True)[0]
     head = io.BytesIO()
-    shape = {"descr": STORED_TYPE.str, "fortran_order": False, "shape": (count, dimension)}
+    shape = {"descr": ImageEmbedding.STORED_TYPE.str, "fortran_order": False, "shape": (count, dimension)}
     np.lib.format.write_array_header_1_0(head, shape)
     yield head.getvalue()
     for vector in rows.values_list("vector", flat=True).iterator(chunk_size=_CHUNK):

@@ -13,7 +13,6 @@ from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.models.assignment import IN_ORDER
 from annotation.reports.data.gathering_checks import gather_checks
 from annotation.reports.data.leaks import leak_rows, without_sources
-from annotation.reports.data.metric_times import seconds_per_thousand
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import gather_matrices, gather_other_similarities, gather_similarities
 from annotation.reports.data.study_data import (
@@ -45,7 +44,7 @@ from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
 from scoring.models import SetScore
-from scoring.scores import USABLE
+from scoring.scores import seconds_per_thousand
 
 _CHUNK = 20_000  # rows in memory at once while votes stream into arrays
 SCREENED_OUT = "annotator screened out"
@@ -218,7 +217,7 @@ def choose_metric(metrics: Sequence[str], *, manifest: Manifest, wanted: str) ->
 
 def scores_of(study: Study, *, metric: str) -> dict[int, float]:
     """Return the metric's score of each image set of the study, by the set's id, without unusable ones."""
-    sides = (scores.filter(USABLE, metric=metric) for scores in _scores_by_side(study))
+    sides = (scores.filter(SetScore.USABLE, metric=metric) for scores in _scores_by_side(study))
     return {pk: value for scores in sides for pk, value in scores.values_list("image_set_id", "value")}
 
 
@@ -229,7 +228,7 @@ def _scores_by_side(study: Study) -> list[QuerySet[SetScore]]:
 
 def _scored_sets(study: Study, *, metric: str) -> set[int]:
     """Return the image sets of the study that the metric has scored. No score is read."""
-    sides = (scores.filter(USABLE, metric=metric) for scores in _scores_by_side(study))
+    sides = (scores.filter(SetScore.USABLE, metric=metric) for scores in _scores_by_side(study))
     return {pk for scores in sides for pk in scores.values_list("image_set_id", flat=True)}
 
 
@@ -238,7 +237,7 @@ def _unusable_scores(study: Study, rows: Iterable[Comparison]) -> tuple[str, ...
 
     No model is named, so it may be said while the study is sealed.
     """
-    unusable = SetScore.objects.filter(~USABLE, _in_study(study)).values_list("image_set_id", "metric")
+    unusable = SetScore.objects.filter(~SetScore.USABLE, _in_study(study)).values_list("image_set_id", "metric")
     prompts = {getattr(row, f"{side}_id"): row.prompt.text for row in rows for side in SIDES}
     return tuple(sorted({f"“{prompts[pk][:80]}” by {metric}" for pk, metric in unusable}))
 

@@ -13,7 +13,6 @@ from scoring.consistency import pairwise_similarities
 from scoring.metric_spec import matrix_of_embeddings, named_functional
 from scoring.models import ImageEmbedding, PairwiseSimilarities
 from scoring.pairs import similarities_of
-from scoring.scores import STORED_TYPE
 
 SCS = "scs/"
 MOST_EMBEDDINGS = 100_000  # about 200 MB to read
@@ -136,4 +135,4 @@ def _paired(pairs: Sequence[tuple[Matrices | None, Matrices | None]]) -> Similar
 
 def _matrix(images: "Iterator[tuple[int, bytes | memoryview[int]]]") -> Embedded:
     seeds, vectors = zip(*images, strict=True)
-    return tuple(seeds), np.stack([np.frombuffer(vector, STORED_TYPE) for vector in vectors])
+    return tuple(seeds), np.stack([np.frombuffer(vector, ImageEmbedding.STORED_TYPE) for vector in vectors])

@@ -18,7 +18,6 @@ from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from generation.models import GeneratedImage, ImageSet
 from scoring.consistency import contributions, pairwise_similarities
 from scoring.models import ImageEmbedding
-from scoring.scores import STORED_TYPE
 from scoring.statistics.agreement.agreement import metric_winners
 from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.scores.seed_noise import SeedNoise, seed_noise
@@ -108,7 +107,7 @@ def _images(sets: Sequence[ImageSet], metric: str) -> list[tuple[list[int], Embe
         seeds, embedded = found[pk]
         seeds.append(seed)
         if vector is not None:
-            embedded[seed] = np.frombuffer(vector, STORED_TYPE)
+            embedded[seed] = np.frombuffer(vector, ImageEmbedding.STORED_TYPE)
     return [found[image_set.pk] for image_set in sets]
 
 

@@ -10,7 +10,6 @@ from annotation.studies.evidence import Entries, decision
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import counted_votes
 from scoring.models import SetScore
-from scoring.scores import USABLE
 from scoring.statistics.agreement.agreement import metric_winners
 from scoring.statistics.studies.sequential import Decision, complete_prefix
 from scoring.statistics.votes.counts import Floats
@@ -49,7 +48,7 @@ def _is_unfinished(study: Study, manifest: Manifest, now: datetime) -> np.ndarra
 def _margins(study: Study, manifest: Manifest, sets: np.ndarray) -> Floats:
     """(n,) positive if the metric names A; NaN if a score is missing or unusable."""
     scores = SetScore.objects.filter(
-        USABLE, image_set__in=set_ids(Comparison.objects.filter(study=study)), metric=manifest.encoder.metric
+        SetScore.USABLE, image_set__in=set_ids(Comparison.objects.filter(study=study)), metric=manifest.encoder.metric
     )
     rows = scores.values_list("image_set", "value", "higher_is_more_consistent")
     value = {pk: number if is_higher else -number for pk, number, is_higher in rows}

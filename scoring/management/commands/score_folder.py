@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -14,11 +14,8 @@ from rich.table import Table
 
 from generation.tables.printed_tables import console_on, print_table
 from jobs.refusals import Refused
-from scoring.encoder_spec import CLIP_VIT_B32, ENCODER_KINDS, PREPARATIONS, EncoderSpec
+from scoring.encoder_spec import CLIP_VIT_B32, ENCODER_KINDS, PREPARATIONS, EncoderSpec, ImageEncoder
 from scoring.folders import FolderScore, ImageFolder, find_image_folders, score_image_folder
-
-if TYPE_CHECKING:
-    from scoring.encoders import ImageEncoder
 
 SCHEMA_VERSION = 1
 
@@ -65,7 +62,7 @@ class Command(BaseCommand):
             raise CommandError(f"{folder / scores[0].folder} has no score: {scores[0].reason}.")
 
 
-def _score_with_progress(folders: Sequence[ImageFolder], encoder: "ImageEncoder") -> list[FolderScore]:
+def _score_with_progress(folders: Sequence[ImageFolder], encoder: ImageEncoder) -> list[FolderScore]:
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -76,7 +73,7 @@ def _score_with_progress(folders: Sequence[ImageFolder], encoder: "ImageEncoder"
         ]
 
 
-def _as_json(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
+def _as_json(scores: Sequence[FolderScore], encoder: ImageEncoder) -> str:
     document = {
         "schema_version": SCHEMA_VERSION,
         "metric": encoder.spec.metric,
