@@ -1,11 +1,12 @@
 """Study files as the page "New study" drafts them: templates, and the values of its form in a file and back. Pure."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import tomli_w
+
+from annotation.studies.study_file.lines import toml_document
 
 Value = str | int | float | bool
 Path = tuple[str, ...]
@@ -87,12 +88,12 @@ STARTS = {
 def values_in(text: str) -> dict[str, str]:
     """Return the values of the form's fields in a study file, as text; empty for a key that the file lacks.
 
-    Raises tomllib.TOMLDecodeError for a text that is not TOML.
+    Raises ValueError for a text that is not TOML.
 
     >>> values_in('name = "A"\\n[prompts]\\nlist = ["x", "y"]\\n')["prompts"]
     'x\\ny'
     """
-    data = tomllib.loads(text)
+    data = toml_document(text)
     return {name: _shown(_get(data, path)) for name, (path, _kind) in FIELDS.items()}
 
 
@@ -104,7 +105,7 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
     >>> with_values('name = "A"', {"overlap": "5"})
     'name = "A"\\n\\n[annotation]\\noverlap = 5\\n'
     """
-    data = tomllib.loads(text)
+    data = toml_document(text)
     for name, value in values.items():
         path, kind = FIELDS[name]
         _put(data, path, _parsed(value, kind))

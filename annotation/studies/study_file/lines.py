@@ -1,12 +1,14 @@
-"""Find the line of each key of a TOML document; pure.
+"""Parse a TOML document, and find the line of each key; pure.
 
 Python's own parser gives values but no lines. This one walks over a document that Python's parser has accepted, so it
 validates nothing: it only finds where one item ends and the next begins.
 """
 
 import re
+import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import Any
 
 Path = tuple[str | int, ...]
 
@@ -16,9 +18,25 @@ _STRING = re.compile(
     r'"""(?:[^\\]|\\.)*?"""+|\'\'\'.*?\'\'\'+|"(?:[^"\\]|\\.)*"|\'[^\']*\'',
     re.DOTALL,
 )
+# A key of more parts than any study file has. A part is tried only from its start, so that a long word takes no time.
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}\.[ \t]*+){{30}}")
 _SCALAR = re.compile(r"[^,\]}#\r\n]+")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\", "e": "\x1b"}
+
+
+def toml_document(text: str) -> dict[str, Any]:
+    """Parse a TOML document as Python does. Raises ValueError for a key of more than 30 parts.
+
+    Python takes 7 s for one of 25,000 parts, and four times as long for twice as many: a file holds a million.
+
+    >>> toml_document("a.b = 1")
+    {'a': {'b': 1}}
+    """
+    if _LONG_KEY.search(text):
+        raise ValueError("a key has more than 30 parts")
+    return tomllib.loads(text)
 
 
 def key_lines(text: str) -> dict[Path, int]:

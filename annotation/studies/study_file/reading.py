@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from annotation.studies.manifest import Manifest, faults_between
 from annotation.studies.section import Fault, Key, Parts, Section
 from annotation.studies.study_file.fault_sentences import faults_of
-from annotation.studies.study_file.lines import key_lines
+from annotation.studies.study_file.lines import key_lines, toml_document
 from annotation.studies.study_file.tables import Draft, read_text, translate
 from annotation.studies.validation import same_prompts
 from generation.models import MOST_PROMPT_BYTES
@@ -180,7 +180,7 @@ def _translated(text: str, base: Path | None) -> tuple[Draft, dict[Key, int]]:
     """Parse and translate the file; return also the lines of its keys. Raises StudyFileFault if it is not TOML."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
-        data = tomllib.loads(text)
+        data = toml_document(text)
         lines = key_lines(text)
         return translate(data, base), lines
     except tomllib.TOMLDecodeError as error:

@@ -244,6 +244,10 @@ FAULTS = {
         "[" + ".".join(["a"] * 3000) + "]\n",
         ["this is nested too deeply, or holds too long a number."],
     ),
+    "a key of too many parts": (
+        STUDY + "sampling." * 30 + "x = 1\n",
+        ["this is nested too deeply, or holds too long a number."],
+    ),
     "nested without end": (
         "a = " + "[" * 5000 + "]" * 5000,
         ["this is nested too deeply, or holds too long a number."],
