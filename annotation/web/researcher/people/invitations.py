@@ -105,16 +105,23 @@ def invitations(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "web/researcher/invitations.html", invitations_context(request, study, InvitationForm()))
     form = InvitationForm(request.POST)
-    if not form.is_valid():
-        return render(request, "web/researcher/invitations.html", invitations_context(request, study, form), status=400)
-    labels, count = form.cleaned_data["labels"], form.cleaned_data["count"] or 0
-    try:
-        made = invite_all(study=study, labels=labels, count=count, actor=cast(User, request.user))
-    except Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, f"{counted(len(made), 'personal link')} created.")
-    return redirect(f"{reverse('make-invitations', args=[study.slug])}#personal")
+    if form.is_valid():
+        labels, count = form.cleaned_data["labels"], form.cleaned_data["count"] or 0
+        try:
+            made = invite_all(study=study, labels=labels, count=count, actor=cast(User, request.user))
+        except Refused as refusal:
+            _add_refusal(form, refusal)
+        else:
+            messages.success(request, f"{counted(len(made), 'personal link')} created.")
+            return redirect(f"{reverse('make-invitations', args=[study.slug])}#personal")
+    return render(request, "web/researcher/invitations.html", invitations_context(request, study, form), status=400)
+
+
+def _add_refusal(form: forms.Form, refusal: Refused) -> None:
+    """Show a refusal in the form, which keeps what was typed: beside the field that it names, if it names one."""
+    field, is_named, sentence = str(refusal).partition(": ")
+    is_named_here = bool(is_named) and field in form.fields
+    form.add_error(field if is_named_here else None, sentence if is_named_here else str(refusal))
 
 
 def invitations_context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[str, Any]:
@@ -233,8 +240,7 @@ def mail(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             count = _written(study, form, site, cast(User, request.user))
         except Refused as refusal:
-            field, is_named, sentence = str(refusal).partition(": ")
-            form.add_error(field if is_named and field in form.fields else None, sentence if is_named else str(refusal))
+            _add_refusal(form, refusal)
         else:
             kind = "reminder" if is_reminder else "invitation"
             messages.success(request, f"{counted(count, kind)} written: a worker sends them within a minute or two.")

@@ -109,6 +109,24 @@ def test_the_invitations_show_links_a_message_and_codes(researcher: Client) -> N
     assert client_of(study, Role.VIEWER).get(f"{study.get_absolute_url()}invitations/").status_code == 403
 
 
+def test_a_refusal_of_personal_links_keeps_the_labels_that_were_typed(researcher: Client) -> None:
+    study = make_study()
+    pilot = make_study(slug="pilot")
+    Study.objects.filter(pk=pilot.pk).update(pilot_of=study)
+    invite(study=pilot, label="Ada")
+    pilot.annotators.update(instructions_read_at=timezone.now())
+    address = f"{study.get_absolute_url()}invitations/"
+    typed = {"labels": "Ada\nGrace"}
+    answer = researcher.post(address, typed)
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert "Ada took part in a pilot of this study" in page
+    assert re.search(r"<textarea[^>]*>\s*Ada\nGrace</textarea>", page)
+    put_in_state(study, Study.State.CLOSED)
+    assert researcher.post(address, typed).status_code == 400, "the page says that the voting has ended"
+    assert not study.annotators.exists()
+
+
 def test_the_message_is_in_the_study_s_language(researcher: Client) -> None:
     study = make_study(texts={"language": "de"})
     page = page_of(researcher, study, "invitations/")
