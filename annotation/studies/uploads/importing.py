@@ -52,7 +52,10 @@ def run_upload_job(job: UploadJob, lease: Lease) -> None:
             raise cause from None
         for unpacked in folder.glob("unpacked*"):  # no quota counts them
             shutil.rmtree(unpacked, ignore_errors=True)
-        raise Refused(str(refusal).replace(f"{folder / 'whole'}/", "").replace(f"{folder}/", "")) from None
+        sentence = str(refusal)
+        for ours in (folder / "whole", folder / "unpacked", folder):
+            sentence = sentence.replace(f"{ours}/", "")
+        raise Refused(sentence) from None
     _claimed(job).update(outcome=outcome, percent=100, step="")
     delete_files(upload)
     request_advance(upload.study)

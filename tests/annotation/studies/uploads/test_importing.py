@@ -164,6 +164,12 @@ def printed(*words: str) -> str:
     return out.getvalue()
 
 
+def test_a_fault_of_a_manifest_names_no_folder_of_the_server(researcher: User) -> None:
+    study, files = make_study(state="draft", comparisons=2), {"manifest.csv": b"path,model\n", **images()}
+    job = imported(uploaded(study, researcher, "images", zipped(files)))
+    assert job.error.startswith("manifest.csv line 1 must name the columns path,model,prompt,seed")
+
+
 def test_what_a_refused_zip_holds_unpacked_is_deleted_because_no_quota_counts_it(researcher: User) -> None:
     upload = uploaded(make_study(state="draft"), researcher, "images", zipped({"a.png": b"x", "b.png": b"y"}))
     assert imported(upload).state == LeasedJob.State.FAILED
