@@ -1,5 +1,6 @@
 """Diffusion models, prompts, image sets and their images."""
 
+import re
 import uuid
 from typing import ClassVar
 
@@ -152,8 +153,16 @@ class ImageSet(models.Model):
 
 
 def without_model(sentence: str, model: str) -> str:
-    """Return a sentence with its image sets named by their prompts only: their study may be sealed."""
-    return sentence.replace(f"{model} / ", "")
+    """Return a sentence with its image sets named by their prompts only: their study may be sealed.
+
+    >>> without_model("SDXL / a cat: seed 7 was refused.", "SDXL")
+    'a cat: seed 7 was refused.'
+    >>> without_model("SDXL: its weights do not fit.", "SDXL")
+    'The model: its weights do not fit.'
+    """
+    by_prompt = sentence.replace(f"{model} / ", "")
+    named = re.sub(rf"(?<!\w){re.escape(model)}(?!\w)", "the model", by_prompt)
+    return named[:1].upper() + named[1:] if named != by_prompt else named
 
 
 class GeneratedImage(models.Model):
