@@ -27,6 +27,8 @@ MANAGE := $(BIN)/python manage.py
 BASE := .venv/installed-base
 GENERATION := .venv/installed-generation
 DEV := .venv/installed-dev
+# Each file in one process, in the order of tests/conftest.py and not by their numbers of tests.
+BY_FILE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 # Settings as a machine on the internet has them, so that `check --deploy` sees what it would see there.
 PRODUCTION := env -u DEBUG SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') HTTPS=1 ALLOWED_HOSTS=semblance.example \
@@ -53,10 +55,10 @@ test: $(DEV)  ## everything that CI runs
 	@echo "== migrations are complete"; $(MANAGE) makemigrations --check --dry-run
 	@echo "== production settings"; $(PRODUCTION) $(MANAGE) check --deploy --fail-level WARNING
 	@echo "== compose file"; $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-	@echo "== tests on SQLite"; $(BIN)/pytest --numprocesses auto --dist loadfile --ignore tests/journeys -m "not slow and not gpu"
+	@echo "== tests on SQLite"; $(BIN)/pytest $(BY_FILE) --ignore tests/journeys -m "not slow and not gpu"
 	@echo "== journeys in a browser"; $(BIN)/pytest --numprocesses auto --dist worksteal -m "not slow and not gpu" tests/journeys
 	@echo "== tests on PostgreSQL and Redis"; \
-	$(BIN)/python -m tests.services $(BIN)/pytest --numprocesses auto --dist loadfile \
+	$(BIN)/python -m tests.services $(BIN)/pytest $(BY_FILE) \
 		-m "(services or both_databases) and not slow and not gpu"
 
 test-all: test  ## the same and the slow suites; those for an accelerator where there is one

@@ -21,8 +21,16 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("repeatable")
 
 
+# Files of a few tests that take minutes. They begin first, so that no worker waits for the other at the end.
+LONGEST = ("test_demo.py", "test_crash.py")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that need PostgreSQL and Redis in a run without them (`make test` does both runs)."""
+    """Put the longest files first; deselect the tests that need PostgreSQL and Redis in a run without them.
+
+    `make test` does both runs.
+    """
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     if ON_SERVICES:
         return
     left_out = [item for item in items if item.get_closest_marker("services")]

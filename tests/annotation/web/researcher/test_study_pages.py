@@ -124,7 +124,9 @@ def test_strangers_are_led_to_the_login_and_outsiders_find_nothing(outsider: Cli
 
 
 def test_without_a_study_the_list_says_what_to_do_first(researcher: Client) -> None:
-    assert "create_study my-study.toml" in researcher.get("/studies/").content.decode()
+    page = researcher.get("/studies/").content.decode()
+    assert '<a class="button primary" href="/studies/new/">Make the first study</a>' in page
+    assert "create_study" not in page  # what is typed at a shell is for admins
 
 
 def test_the_list_names_each_study_with_its_state(researcher: Client) -> None:
