@@ -113,16 +113,12 @@ def source_of(document: Mapping[str, Any] | None) -> EncoderSpec | ComparerSpec 
 Embeddings = NDArray[np.float32]
 
 
-class ImageEncoder(Protocol):
-    """An image encoder: turns images into embeddings."""
-
-    @property
-    def spec(self) -> EncoderSpec:
-        """The spec it was loaded by."""
+class _Weighted(Protocol):
+    """What has weights, by which stored rows are told apart."""
 
     @property
     def identity(self) -> str:
-        """The key of its stored embeddings."""
+        """The key of the embeddings or distances that are stored."""
 
     @property
     def fingerprint(self) -> str:
@@ -130,30 +126,26 @@ class ImageEncoder(Protocol):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Features, processor, dtype, device, versions and the hash of its files, as JSON."""
+        """How it computes, dtype, device, versions and the hash of its files, as JSON."""
+
+
+class ImageEncoder(_Weighted, Protocol):
+    """An image encoder: turns images into embeddings."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """The spec it was loaded by."""
 
     def embed(self, images: Sequence[Image.Image]) -> Embeddings:
         """Return float32 (n, d), one row for each image in their order, not normalised. Images of any size and mode."""
 
 
-class Comparer(Protocol):
+class Comparer(_Weighted, Protocol):
     """What gives the distances of images: LPIPS, with its weights in memory."""
 
     @property
     def spec(self) -> ComparerSpec:
         """The spec it was loaded by."""
-
-    @property
-    def identity(self) -> str:
-        """The name under which its distances are stored."""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of its weights and configuration."""
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Network, dtype, device, versions and the hash of its files, as JSON."""
 
     def distances(self, images: Sequence[Image.Image]) -> NDArray[np.float64]:
         """Return the (N, N) distances of images of one size. Raises Refused if sizes differ, and for tiny images."""
