@@ -159,9 +159,11 @@ def without_model(sentence: str, model: str) -> str:
     'a cat: seed 7 was refused.'
     >>> without_model("SDXL: its weights do not fit.", "SDXL")
     'The model: its weights do not fit.'
+    >>> without_model("Model SDXL: its folder is not there.", "SDXL")
+    'The model: its folder is not there.'
     """
     by_prompt = sentence.replace(f"{model} / ", "")
-    named = re.sub(rf"(?<!\w){re.escape(model)}(?!\w)", "the model", by_prompt)
+    named = re.sub(rf"(?<!\w)(?:[Mm]odel )?{re.escape(model)}(?!\w)", "the model", by_prompt)
     return named[:1].upper() + named[1:] if named != by_prompt else named
 
 

@@ -158,7 +158,8 @@ def test_run_study_ends_with_the_sentences_of_what_failed(working: FakeWorker) -
     with pytest.raises(CommandError) as error:
         typed("run_study", "study")
     lines = str(error.value).splitlines()
-    assert lines[:2] == ["6 jobs of study failed:", "Model Alpha: /models/alpha is not there. (6 jobs)"]
+    # The study is sealed: no model is named.
+    assert lines[:2] == ["6 jobs of study failed:", "The model: /models/alpha is not there. (6 jobs)"]
 
 
 def test_run_study_says_when_nobody_works(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
