@@ -14,6 +14,7 @@ from scoring.statistics.agreement.agreement import TieTreatment
 from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 
 MOST_PROMPTS, MOST_ANNOTATORS, MOST_IMAGES, MOST_SIMULATIONS = 2_000, 2_000, 1_000, 5_000
+LEAST_SIMULATIONS = 20
 
 CHOICES: dict[str, tuple[str, ...]] = {"allocation": get_args(Allocation), "endpoint": get_args(TieTreatment)}
 # The meaning of each part of a question, shown on the planning page and in the help of plan_study.
@@ -243,7 +244,7 @@ def refuse_impossible(question: Question) -> None:
         ("comparisons for each annotator", design.comparisons_per_annotator, 1, 100_000),
         ("comparisons that share a cluster", design.cluster_size, 1, design.prompts),
         ("models", design.models, 2, MOST_MODELS),
-        ("simulations", chance.simulations, 20, MOST_SIMULATIONS),
+        ("simulations", chance.simulations, LEAST_SIMULATIONS, MOST_SIMULATIONS),
         ("seed", chance.seed, 0, 2**63 - 1),
     )
     for limit in limits:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.studies.planning.question import MOST_PROMPTS, Question, refuse_impossible
+from annotation.studies.planning.question import LEAST_SIMULATIONS, MOST_PROMPTS, Question, refuse_impossible
 from annotation.studies.planning.simulated_studies import Point, simulated
 from jobs.refusals import Refused
 from scoring.statistics.studies.power import (
@@ -113,8 +113,9 @@ def affordable_prompts(question: Question, *, most: int, numbers: int) -> int:
     """
     simulations, prompts = question.chance.simulations, question.design.prompts
     turns = 1 if question.collects_alike else question.annotators
-    if simulations * prompts * turns > numbers:
-        raise Refused("This takes too long for a page: ask for fewer simulations, or run the command plan_study.")
+    if (affordable := numbers // (prompts * turns)) < simulations:
+        fewer = f"ask for at most {affordable:,} simulations, or " if affordable >= LEAST_SIMULATIONS else ""
+        raise Refused(f"This takes too long for a page: {fewer}run the command plan_study.")
     if question.collects_alike:
         return min(most, int(numbers / simulations))
     return min(most, int((numbers / simulations * prompts / question.annotators) ** 0.5))

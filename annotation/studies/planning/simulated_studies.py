@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from annotation.studies.planning.question import Assumptions, Question, turned_by_noise
 from annotation.voting.simulation.dry_run import dry_run
-from scoring.statistics.agreement.agreement import ORDER, TieTreatment, agreement
-from scoring.statistics.agreement.constant_choice import baseline
+from scoring.statistics.agreement.agreement import ORDER, TieTreatment
+from scoring.statistics.agreement.credit_tests import mcnemar_exact
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import wilson
+from scoring.statistics.inference.score_interval import mean_credit
 
 _NUMBERS_AT_ONCE = 1_000_000
 
@@ -134,9 +135,26 @@ def _clarity(rng: np.random.Generator, shape: tuple[int, int], assumed: Assumpti
 @lru_cache(maxsize=100_000)
 def _verdict(table: Table, endpoint: TieTreatment, level: float) -> tuple[float, float, bool]:
     """Return the agreement, the width of its interval (NaN if undefined), and whether it beats the constant choice."""
-    people = np.repeat(ORDER, [sum(row) for row in table])
-    metric = np.concatenate([np.repeat((1, -1), row) for row in table])
-    seen = agreement(people, metric, ties=endpoint, level=level)
-    is_beaten = baseline(people, metric, ties=endpoint, level=level).is_beaten
+    agreed, ties = table[0][0] + table[1][1], sum(table[2])
+    seen = _interval(agreed, ties, table[0][1] + table[1][0], endpoint, level)
     width = np.nan if seen.low is None or seen.high is None else seen.high - seen.low
-    return np.nan if seen.value is None else seen.value, width, is_beaten
+    return np.nan if seen.value is None else seen.value, width, _is_beaten(table, level)
+
+
+@lru_cache(maxsize=100_000)
+def _interval(agreed: int, ties: int, wrong: int, endpoint: TieTreatment, level: float) -> Estimate:
+    """Return the agreement of so many comparisons, as the report computes it from each of them."""
+    credit_of_a_tie = {"strict": [0.0], "half": [0.5], "dropped": []}[endpoint]
+    return mean_credit([1.0] * agreed + credit_of_a_tie * ties + [0.0] * wrong, level=level)
+
+
+def _is_beaten(table: Table, level: float) -> bool:
+    """Return whether the metric beats always naming the model that wins more, or both if they win equally often.
+
+    The metric differs from a constant choice where it names the other model. People's ties earn both the same.
+    """
+    (a_by_a, a_by_b), (b_by_a, b_by_b), _ties = table
+    a_leads = a_by_a + a_by_b - b_by_a - b_by_b
+    rivals = [(b_by_b, a_by_b)] * (a_leads >= 0) + [(a_by_a, b_by_a)] * (a_leads <= 0)
+    tests = [(gained > lost, mcnemar_exact(gained, lost).p_value) for gained, lost in rivals]
+    return all(is_better and p_value is not None and p_value < 1 - level for is_better, p_value in tests)

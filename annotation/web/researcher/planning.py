@@ -31,7 +31,9 @@ from annotation.web.researcher.results.drawings import drawing, draws_alone, is_
 from jobs.refusals import Refused
 
 SIMULATIONS = 200  # half of the command's, because a person waits for the page
-MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: about ten seconds in all
+# A point of a curve may draw so many numbers, all at once or annotator by annotator, because the page takes one of the
+# voters' threads: half a second in all.
+MOST_NUMBERS, MOST_NUMBERS_BY_TURNS = 200_000, 1_500_000
 CURVES_SIZE = (560, 960)  # CSS px
 LABELS = {
     "overlap": "Votes for each comparison",
@@ -130,8 +132,7 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
 
 
 def _asked(request: HttpRequest) -> PlanForm:
-    """Return the form that was sent; a field that the address does not name, as one of an earlier version, has its
-    default."""
+    """Return the form that was sent. A field that the address does not name has its default: it is an older address."""
     given = request.GET.copy()
     for name, field in PlanForm().fields.items():
         if field.required and name not in given:
@@ -143,7 +144,8 @@ def _asked(request: HttpRequest) -> PlanForm:
 def _plan(question: Question) -> StudyPlan:
     """Compute the plan once for the page and its drawing. Raise Refused if it takes longer than a page may."""
     refuse_impossible(question)
-    most = affordable_prompts(question, most=MOST_PROMPTS, numbers=MOST_NUMBERS)
+    numbers = MOST_NUMBERS if question.collects_alike else MOST_NUMBERS_BY_TURNS
+    most = affordable_prompts(question, most=MOST_PROMPTS, numbers=numbers)
     return plan_study(question, most_prompts=most)
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from io import StringIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,10 +17,12 @@ from annotation.reports.plan import caption, plan_figure, to_text
 from annotation.studies.documents import document
 from annotation.studies.manifest import Manifest
 from annotation.studies.planning.design import design_of_study
-from annotation.studies.planning.question import Design, Question, ask, design_of, most_flips, turned_by_noise
+from annotation.studies.planning.question import CHOICES, Design, Question, ask, design_of, most_flips, turned_by_noise
 from annotation.studies.planning.sample_size import plan_study
-from annotation.studies.planning.simulated_studies import Point, simulated
+from annotation.studies.planning.simulated_studies import Point, _verdict, simulated
 from jobs.refusals import Refused
+from scoring.statistics.agreement.agreement import ORDER, TieTreatment, agreement
+from scoring.statistics.agreement.constant_choice import constant_choice
 from tests.factories import import_sets, make_manifest, make_study, named
 
 
@@ -30,6 +33,19 @@ def question(design: Design | None = None, **values: Any) -> Question:
 def point(asked: Question, *, images: int | None = None) -> Point:
     """The averages of the simulated studies of one size, without the curves around it."""
     return simulated(asked, x=0, images=images or asked.design.images)
+
+
+@pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
+def test_simulated_studies_are_judged_as_the_report_judges_comparisons(endpoint: TieTreatment) -> None:
+    few = [np.reshape(cells, (3, 2)) for cells in product((0, 2), repeat=6)]
+    many = list(np.random.default_rng(1).integers(0, 30, (100, 3, 2)))
+    for counts in few + many:
+        people, metric = np.repeat(ORDER, counts.sum(axis=1)), np.repeat((1, -1) * 3, counts.ravel())
+        value, width, is_beaten = _verdict(tuple(map(tuple, counts.tolist())), endpoint, 0.95)
+        seen = agreement(people, metric, ties=endpoint)
+        assert np.isnan(value) if seen.value is None else value == seen.value
+        assert np.isnan(width) if seen.low is None or seen.high is None else width == seen.high - seen.low
+        assert is_beaten == (constant_choice(people, metric, ties=endpoint).verdict == "shown")
 
 
 @pytest.mark.parametrize(("baseline", "first", "safe"), [(0.85, 76, 85), (0.90, 286, 333)])

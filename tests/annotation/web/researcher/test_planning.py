@@ -70,7 +70,8 @@ def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(resear
         ({"prompts": "many"}, "Enter a whole number."),
         ({"endpoint": "maybe"}, "Select a valid choice"),
         ({"width": "nan"}, "Enter a number."),
-        ({"early_stopping": "on", "prompts": 2000, "simulations": 400}, "ask for fewer simulations"),
+        ({"prompts": 2000, "simulations": 101}, "ask for at most 100 simulations, or run the command plan_study."),
+        ({"early_stopping": "on", "prompts": 2000}, "This takes too long for a page: run the command plan_study."),
         ({"comparisons_per_annotator": 0}, "comparisons for each annotator must be"),
     ],
 )
