@@ -9,9 +9,10 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
 from tests.clock import database_clock
+from tests.database_template import django_db_keepdb, django_db_modify_db_settings, django_db_setup
 from tests.settings import ON_SERVICES
 
-__all__ = ["database_clock"]
+__all__ = ["database_clock", "django_db_keepdb", "django_db_modify_db_settings", "django_db_setup"]
 
 # No deadline, and no complaint about slow examples: no test depends on the machine's speed. The same examples every
 # time: a run that passes passes again.
