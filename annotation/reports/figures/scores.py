@@ -76,7 +76,7 @@ def density(report: AgreementReport, results: Results) -> Figure:
     """Draw the kernel density of each model's scores; equal scores, which have none, as one line."""
     figure, axes = new_axes(1.75)
     samples = _samples(report, results)
-    bounds = _RANGE_OF_SCS if is_scs(report.study.metric) else (-np.inf, np.inf)
+    bounds = _bounds(report)
     grid = _grid(np.concatenate([scores for _, _, scores in samples]), bounds)
     for (letter, label, scores), dashes in zip(samples, ("-", DASHED), strict=True):
         colour = MODEL_COLOURS[letter]
@@ -96,6 +96,11 @@ def density(report: AgreementReport, results: Results) -> Figure:
 
 def _metric(report: AgreementReport) -> str:
     return directed_metric(report.study.metric, is_lower=report.study.is_lower_more_consistent)
+
+
+def _bounds(report: AgreementReport) -> tuple[float, float]:
+    """Return the least and the greatest score that can be."""
+    return _RANGE_OF_SCS if is_scs(report.study.metric) else (-np.inf, np.inf)
 
 
 def _samples(report: AgreementReport, results: Results) -> tuple[tuple[str, str, Floats], ...]:
@@ -209,7 +214,8 @@ def scores_by_images(report: AgreementReport, results: Results) -> Figure:
         colour, counts = MODEL_COLOURS[letter], [row.images for row in rows]
         values, lows, highs = _bands([row.score for row in rows])
         errors = np.array([row.set_error for row in rows])
-        axes.fill_between(counts, values - errors, values + errors, color=colour, alpha=0.1, linewidth=0)
+        strays = np.clip([values - errors, values + errors], *_bounds(report))
+        axes.fill_between(counts, *strays, color=colour, alpha=0.1, linewidth=0)
         axes.fill_between(counts, lows, highs, color=colour, alpha=0.3, linewidth=0)
         line: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": STROKE, "markersize": 3}
         axes.plot(counts, values, MODEL_SHAPES[letter], label=letter, **line)

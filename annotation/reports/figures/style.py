@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import PercentFormatter
 
+from annotation.reports.printing.numbers import significant
+
 SANS = "Inter"
 FALLBACK = "DejaVu Sans"  # matplotlib's own, for scripts that Inter lacks
 # A file of each weight.
@@ -178,5 +180,6 @@ def unsquashed(axes: Axes, sizes: Iterable[float]) -> None:
         return
     ends = [float(f"{size:.1g}") for size in (positive[len(positive) // 2], positive[-1])]
     axes.set_xscale("asinh", linear_width=positive[len(positive) // 2])
-    axes.set_xticks([-ends[1], -ends[0], 0, *ends], [f"{tick:g}" for tick in (-ends[1], -ends[0], 0, *ends)])
+    ticks = [-ends[1], -ends[0], 0.0, *ends]
+    axes.set_xticks(ticks, [significant(tick) for tick in ticks])
     axes.minorticks_off()

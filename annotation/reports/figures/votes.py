@@ -1,5 +1,6 @@
 """Draw the votes: by comparison, by margin, and by annotator against the response time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,10 @@ from jobs.wording import counted
 
 Floats = NDArray[np.float64]
 _MOST_COLUMNS = 120  # that a column of a journal can hold apart
-_BESIDE = ((4, 3, "left"), (4, -9, "left"), (-4, 3, "right"))  # keeps numbers at one place apart
+_MARK, _DIGIT = 3.5, 0.62 * SMALL  # points: half of a mark with the space around it, the width of a digit
+# Where a number may stand beside its mark, the best place first, in points.
+_DIRECTIONS = ((1, 0.5), (1, -0.5), (-1, 0.5), (-1, -0.5), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+_PLACES = np.array([(right * away, up * away) for away in (7, 12, 18, 25) for right, up in _DIRECTIONS])
 _BINS = 8  # of comparisons by margin
 
 
@@ -128,10 +132,6 @@ def map_of_disagreements(report: AgreementReport, results: Results) -> Figure:
             if not row.agrees and row.people_winner == winner:  # a mark of its own, which a page finds by its id
                 x, y = _place(row)
                 axes.plot(x, y, shape, markeredgewidth=1.1, gid=f"comparison-{row.position}", **look)
-    shown = disagreements(results.comparisons, results.image_noise)[:MOST_SHOWN]
-    for one, (right, up, side) in zip(shown, _BESIDE, strict=False):
-        near: dict[str, Any] = {"xytext": (right, up), "ha": side, "textcoords": "offset points", "fontsize": SMALL}
-        axes.annotate(str(one.row.position), _place(one.row), **near)
     unsquashed(axes, [abs(row.margin or 0.0) for row in both])
     axes.axvline(0, color=LINE, linewidth=0.8, zorder=0)
     axes.axhline(0, color=LINE, linewidth=0.8, zorder=0)
@@ -139,7 +139,33 @@ def map_of_disagreements(report: AgreementReport, results: Results) -> Figure:
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylabel("Lead in votes")
     axes.set_xlabel(f"Margin, {' minus '.join(report.study.sides)}, points of score")
+    shown = disagreements(results.comparisons, results.image_noise)[:MOST_SHOWN]
+    _number(figure, axes, [one.row for one in shown], [_place(row) for row in both])
     return figure
+
+
+def _number(figure: Figure, axes: Axes, rows: Sequence[ComparisonRow], marks: Sequence[tuple[float, float]]) -> None:
+    """Write each comparison's number beside its mark, where it hides no mark and no other number and leaves no axis.
+
+    A number that finds no room next to its mark stands farther away, at the end of a line. The size of the axes is
+    that before the layout, which makes room for labels: about right is enough.
+    """
+    size = 72 * figure.get_size_inches() - (50, 40)
+    to_share = axes.transScale + axes.transLimits
+    taken = to_share.transform(marks) * size  # in points
+    for row in rows:
+        text, at = str(row.position), to_share.transform(_place(row)) * size
+        half = np.array([_DIGIT * len(text), 1.5 * SMALL]) / 2  # of the number and the space above it
+        middles = at + _PLACES
+        is_outside = ((middles < half) | (middles > size - half)).any(axis=1)
+        hides = (np.abs(taken - middles[:, np.newaxis]) < half + _MARK).all(axis=2).sum(axis=1)
+        best = int(np.argmin(np.where(is_outside, len(taken), hides)))
+        line = {"arrowstyle": "-", "color": QUIET, "linewidth": 0.5, "shrinkA": 0, "shrinkB": _MARK}
+        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "textcoords": "offset points"}
+        is_far = best >= len(_DIRECTIONS)
+        axes.annotate(text, _place(row), xytext=_PLACES[best], arrowprops=line if is_far else None, **look)
+        digits = [(_DIGIT * (place - (len(text) - 1) / 2), 0.0) for place in range(len(text))]
+        taken = np.vstack([taken, middles[best] + digits])
 
 
 def _place(row: ComparisonRow) -> tuple[float, float]:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from annotation.reports.figures import scores
 from annotation.reports.figures.draw import DRAWINGS, draw
-from annotation.reports.figures.style import MODEL_COLOURS, MODEL_SHAPES
+from annotation.reports.figures.style import COLUMN, MODEL_COLOURS, MODEL_SHAPES, PAGE, drawing_style
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import to_html
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
@@ -74,3 +75,21 @@ def test_no_number_that_is_no_model_s_has_the_mark_of_a_model(report: AgreementR
         marks = drawn(DRAWINGS[name](report, report.results))
         assert marks
         assert {mark for mark in marks if mark[0] in shapes} <= set(MARKS.values()), name
+
+
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+def test_numbers_on_the_map_hide_nothing_where_all_disagreements_lie_at_one_place(width: int) -> None:
+    report = report_of(make_study(crossed([[4, 6], [0, 4]])))
+    assert report.results
+    with drawing_style(width=width):
+        figure = DRAWINGS["disagreements"](report, report.results)
+        figure.draw_without_rendering()
+        (axes,) = figure.axes
+        shown = [Text.get_window_extent(text) for text in axes.texts]  # without the line to the mark
+    assert len(shown) == 3
+    within = axes.get_window_extent()
+    marks = [axes.transData.transform(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "s"]
+    for one in shown:
+        assert sum(one.overlaps(other) for other in shown) == 1, "itself only"
+        assert all(within.contains(*corner) for corner in one.corners())
+        assert not any(one.contains(*mark) for mark in marks)
