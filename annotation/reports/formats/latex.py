@@ -60,7 +60,7 @@ def write_latex(report: AgreementReport, folder: Path, *, progress: Progress = s
 
     Raises Refused while the study is sealed.
     """
-    results, figures = results_to_draw(report), figures_of(report)
+    results, figures = results_to_draw(report), list(figures_of(report))
     written = []
     for done, figure in enumerate(figures):
         progress(done / len(figures), "figures")

@@ -32,7 +32,7 @@ def write_figures(
     sealed.
     """
     results = results_to_draw(report)
-    figures = figures_of(report)
+    figures = list(figures_of(report))
     written = []
     for done, figure in enumerate(figures):
         progress(done / len(figures), "figures")

@@ -132,10 +132,10 @@ def probability(p: float) -> str:
 def significant(value: float) -> str:
     """A number to four significant digits.
 
-    >>> significant(-0.083333), significant(30.0)
-    ('−0.08333', '30')
+    >>> significant(-0.083333), significant(30.0), significant(-0.0)
+    ('−0.08333', '30', '0')
     """
-    return _minus(f"{value:.4g}")
+    return _minus(f"{value:z.4g}")
 
 
 def count(number: int | None) -> str:

@@ -1,10 +1,11 @@
 """The report's table of contents. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from annotation.reports.findings.agreement.agreement import Agreement
+from annotation.reports.findings.analysed import NOTHING_ANALYSED
 from annotation.reports.findings.ranking import Ranking
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts
@@ -29,13 +30,26 @@ def _fact(value: Callable[[AgreementReport], X], section: Callable[[X, Facts], S
     return lambda report: section(value(report), report)
 
 
-def _result(finding: Callable[[Results], X | None], section: Callable[[X, Facts], Section]) -> Entry:
+def _result(finding: Callable[[Results], X | None], section: Callable[[X, Facts], Section | None]) -> Entry:
     """A finding and the section that prints it; no section while the study is sealed, nor for a report of an earlier
     version that lacks the finding."""
 
     def entry(report: AgreementReport) -> Section | None:
         value = finding(report.results) if report.results else None
         return None if value is None else section(value, report)
+
+    return entry
+
+
+def _judged(finding: Callable[[Results], X | None], section: Callable[[X, Facts], Section]) -> Entry:
+    """A result that rests on comparisons with votes and scores; without any, one sentence for all its numbers."""
+    printed = _result(finding, section)
+
+    def entry(report: AgreementReport) -> Section | None:
+        whole = printed(report)
+        if whole is None or report.counts.analysed_comparisons:
+            return whole
+        return Section(whole.key, whole.title, (f"Undefined: {NOTHING_ANALYSED}.",), is_part=whole.is_part)
 
     return entry
 
@@ -85,12 +99,12 @@ CHAPTERS: tuple[Plan, ...] = (
         "how-often",
         "Agreement",
         (
-            _result(lambda results: results.agreement, agreement.section),
+            _judged(lambda results: results.agreement, agreement.section),
             _result(lambda results: results.sequential, sequential.section),
-            _result(lambda results: results.single_votes, people.single_votes_section),
-            _result(lambda results: results.non_inferiority, people.non_inferiority_section),
-            _result(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
-            _result(lambda results: (results.margins, results.agreement.confusion), margins.section),
+            _judged(lambda results: results.single_votes, people.single_votes_section),
+            _judged(lambda results: results.non_inferiority, people.non_inferiority_section),
+            _judged(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
+            _judged(lambda results: (results.margins, results.agreement.confusion), margins.section),
         ),
         agreement.paragraphs,
         ("margin", "agreement"),
@@ -110,8 +124,8 @@ CHAPTERS: tuple[Plan, ...] = (
         "Reliability",
         (
             _result(lambda results: (results.reliability, results.comparisons), reliability.section),
-            _result(lambda results: results.people, people.section),
-            _result(lambda results: results.crossed_model, crossed_model.section),
+            _judged(lambda results: results.people, people.section),
+            _judged(lambda results: results.crossed_model, crossed_model.section),
         ),
         reliability.paragraphs,
         ("votes",),
@@ -129,7 +143,7 @@ CHAPTERS: tuple[Plan, ...] = (
         (
             _result(lambda results: results.bias, bias.section),
             _fact(_headlines, exclusions.section),
-            _result(lambda results: results.fragility, fragility.section),
+            _judged(lambda results: results.fragility, fragility.section),
         ),
         fragility.paragraphs,
         ("annotators",),
@@ -144,7 +158,7 @@ CHAPTERS: tuple[Plan, ...] = (
             study_facts.design_section,
             _fact(lambda report: report.quality, quality.section),
             _fact(lambda report: report.quality.checks, quality.checks_section),
-            _result(lambda results: results.planning, planning.section),
+            _judged(lambda results: results.planning, planning.section),
             _metrics(is_several=False),
             _result(lambda results: (results.comparisons, results.image_noise), comparisons.section),
         ),
@@ -158,15 +172,19 @@ def chapters(report: AgreementReport) -> tuple[Chapter, ...]:
 
 
 def _chapter(plan: Plan, report: AgreementReport) -> Chapter | None:
-    printed = tuple(section for entry in plan.entries if (section := entry(report)) is not None)
-    if not printed:
-        return None
+    printed = tuple(_printed(plan, report))
     named = {figure.name: figure for section in printed for figure in section.figures}
     figure = next((named[name] for name in plan.figures if name in named), None)
     said = plan.paragraphs(report, report.results) if plan.paragraphs and report.results else ()
+    if not printed and not said:
+        return None
     is_bare = not (said or plan.key == APPENDIX)  # sealed: only sections without results
     title = printed[0].title if is_bare else plan.title
     return Chapter(plan.key, title, printed, said, figure, is_appendix=plan.key == APPENDIX)
+
+
+def _printed(plan: Plan, report: AgreementReport) -> Iterator[Section]:
+    return (section for entry in plan.entries if (section := entry(report)) is not None)
 
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:
@@ -174,10 +192,18 @@ def sections(report: AgreementReport) -> tuple[Section, ...]:
     return tuple(section for chapter in chapters(report) for section in chapter.sections)
 
 
-def figures_of(report: AgreementReport) -> list[Figure]:
-    """Every figure of the report: the claim's, then in the order of the sections."""
-    claimed = [claim_figure(report, report.results)] if report.results else []
-    return claimed + [figure for section in sections(report) for figure in section.figures]
+def figures_of(report: AgreementReport) -> Iterator[Figure]:
+    """Yield every figure of the report: the claim's, then in the order of the sections."""
+    if report.results:
+        yield claim_figure(report, report.results)
+    for plan in CHAPTERS:
+        for section in _printed(plan, report):
+            yield from section.figures
+
+
+def has_figure(report: AgreementReport, name: str) -> bool:
+    """Return whether the report has a figure of this name, without the sections after the one that shows it."""
+    return any(figure.name == name for figure in figures_of(report))
 
 
 def claim_figure(facts: Facts, results: Results) -> Figure:

@@ -56,8 +56,8 @@ def in_words(row: ComparisonRow, study: StudyFacts, *, seed_errors: float | None
 
 
 # --- behind the fold ----------------------------------------------------------------------------
-def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) -> Section:
-    """Every disagreement as a row of a table, and all comparisons as a figure."""
+def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) -> Section | None:
+    """Every disagreement as a row of a table, and all comparisons as a figure; None if nothing is decided by both."""
     rows, noise = values
     found, study = disagreements(rows, noise), facts.study
     a, b = study.sides
@@ -71,7 +71,8 @@ def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) ->
         is_long=True,
     )
     figures = _figures(rows, found, study)
-    return Section("disagreements", "The disagreements", tables=(table,) if found else (), figures=figures)
+    tables = (table,) if found else ()
+    return Section("disagreements", "The disagreements", tables=tables, figures=figures) if figures else None
 
 
 def _cells(one: Disagreement, study: StudyFacts) -> tuple[str, ...]:

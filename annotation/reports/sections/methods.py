@@ -11,12 +11,13 @@ from jobs.wording import counted
 
 def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     """Return what was computed and by which formula, each method with its reference."""
+    judged = (_agreement(report, results), _people(results)) if report.counts.analysed_comparisons else ("", "")
     parts = (
         _design(report),
         _metric(report),
-        _agreement(report, results),
+        judged[0],
         _reliability(report),
-        _people(results),
+        judged[1],
         _seeds(results),
         _ranking(results),
         _evidence(results),
@@ -76,9 +77,10 @@ def _agreement(report: AgreementReport, results: Results) -> str:
 def _reliability(report: AgreementReport) -> str:
     coded = "higher or lower model in the best fixed order" if report.study.are_several else "model"
     return (
-        f"Reliability of the votes, coded by {coded}, is Krippendorff's alpha {cited('krippendorff2018')}, with Gwet's "
-        f"AC1 {cited('gwet2008')} and Brennan and Prediger's coefficient {cited('brennan1981')} beside it. Intervals "
-        f"for annotators like these are two-way jackknife intervals over prompts and annotators {cited('cameron2011')}."
+        f"Votes are coded by {coded}. Their reliability is Krippendorff's alpha {cited('krippendorff2018')}, with "
+        f"Gwet's AC1 {cited('gwet2008')} and Brennan and Prediger's coefficient {cited('brennan1981')} beside it. "
+        "Intervals for annotators like these are two-way jackknife intervals over prompts and annotators "
+        f"{cited('cameron2011')}."
     )
 
 

@@ -165,7 +165,7 @@ def margin_auc(
 
 def _why_nothing_to_fit(won: int, cast: int, x: Floats) -> str:
     if not cast:
-        return "no votes"
+        return "no votes for either model"
     if won in (0, cast):
         return "unanimous: all votes are equal"
     return "" if len(np.unique(x)) > 1 else "all margins are equal"

@@ -111,7 +111,8 @@ def chance_corrected(
         if np.isnan(value):
             return Estimate.undefined(why(part), n=n, level=resampling.level, method="percentile bootstrap")
         if rare < LEAST_MINORITY:
-            why_not = f"one model won only {counted(rare, 'comparison')}, and an interval needs {LEAST_MINORITY}"
+            won = f"only {counted(rare, 'comparison')}" if rare else "no comparison"
+            why_not = f"one model won {won}, and an interval needs {LEAST_MINORITY}"
             return Estimate(value, None, None, resampling.level, n, "percentile bootstrap", why_not)
         resampled = statistic(totals[:, :size, :size])
         return percentile_estimate(value, resampled, n=n, resampling=resampling, clusters=clusters, is_expanded=True)

@@ -22,6 +22,7 @@ from annotation.reports.sections.contents import figures_of, sections
 from annotation.reports.sections.ranking import paragraphs
 from jobs.refusals import Refused
 from tests.annotation.reports.many_models import NAMES, Simulated, simulated_data
+from tests.annotation.reports.readable import readable
 
 STUDY = Simulated(prompts=8, quality=(-0.5, 1.2, 0.2, -1.0), annotators=7)  # the best model is the second of the file
 
@@ -33,7 +34,7 @@ def data() -> UnsealedData:
 
 @pytest.fixture(scope="module")
 def report(data: UnsealedData) -> AgreementReport:
-    return build_report(data)
+    return readable(build_report(data))
 
 
 def ranking_of(data: UnsealedData) -> Ranking:

@@ -6,6 +6,7 @@ from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Counts, Facts, StudyFacts
 from annotation.reports.printing.blocks import (
     DESCRIPTIVE,
+    UNDEFINED,
     Figure,
     Row,
     Section,
@@ -116,12 +117,14 @@ def _difference_row(ties: str, choice: ConstantChoice, study: StudyFacts, *, is_
 def _winners_rows(winners: Winners | None, study: StudyFacts) -> tuple[Row, ...]:
     if winners is None:
         return ()
+    label = "Winners with more than half of all votes of their comparison"
+    if not winners.named:
+        return (Row(label, UNDEFINED, n=0, remark="the votes name no model on any comparison"),)
     differ = "differs" if winners.plurality_differs == 1 else "differ"
     a, b = study.sides
     remark = (
         f"{counted(winners.plurality_differs, 'winner')} by plurality of {a}, {b}, tie {differ} from that by {a} − {b}"
     )
-    label = "Winners with more than half of all votes of their comparison"
     return (Row(label, str(winners.with_majority), n=winners.named, remark=remark),)
 
 

@@ -63,7 +63,8 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     reasons = map(sentence, doubts(report.study, report.counts, report.manifest, results.doubted))
     mattered = side_mattered(results.bias.position, level=report.study.level)  # then it is among the reasons
     votes = ("" if mattered else sentence(_side(results.bias)), _exclusions(report, results))
-    parts = (reasons, votes, _fragility_in_words(results.fragility, report.study))
+    turned = _fragility_in_words(results.fragility, report.study) if report.counts.analysed_comparisons else ()
+    parts = (reasons, votes, turned)
     return tuple(text for part in parts if (text := " ".join(filter(None, part))))
 
 

@@ -20,7 +20,8 @@ def section(metrics: Metrics, facts: Facts) -> Section:
     title = "Several metrics on the same votes"
     if len(metrics.metrics) < 2:
         text = (
-            "Only one metric has scores in this study. Others are judged by the same votes once they are there: "
+            f"{'Only one' if facts.study.metric else 'No'} metric has scores in this study. "
+            f"{'Others' if facts.study.metric else 'Metrics'} are judged by the same votes once they are there: "
             "score_study scores the images by another encoder, import_scores imports a metric computed elsewhere."
         )
         return Section("metrics", title, (text,))
@@ -174,6 +175,8 @@ def _with_fewer(row: MetricNoise) -> Table:
 def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     """Return the agreement of each metric, the best first, and how many pairs of them are shown to differ."""
     found = results.metrics
+    if len(found.metrics) < 2:
+        return ()
     known = [row for row in found.metrics if row.on_common.value is not None]
     if not known:
         return ("No comparison is scored by every metric.",)

@@ -57,8 +57,7 @@ def _annotators(bias: Bias, facts: Facts) -> tuple[Table, ...]:
                 str(voter.votes),
                 percent(voter.agreement),
                 seconds(own.median_response_seconds),
-                str(run.length),
-                "–" if run.probability is None else f"{run.probability:.3g}",
+                *(("–", "–") if run.probability is None else (str(run.length), f"{run.probability:.3g}")),
             )
         )
     head = ("Annotator", "Votes shared", "Agreement", "Median time", "Longest run", "P of such a run")

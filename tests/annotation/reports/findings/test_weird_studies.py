@@ -118,6 +118,9 @@ def test_an_external_study_without_scores_names_no_metric(state: str) -> None:
         text = " ".join(render(report, report_format).split())
         assert "clip:" not in text, report_format
         assert ("No metric was scored, so its agreement with people is undefined" in text) == (state == "closed")
+        assert ("No metric has scores in this study." in text) == (state == "closed")
+        assert ("What makes a vote" in text) == ("Undefined: no comparison has both votes and two scores." in text)
+        assert not re.search(r": no votes\.|no comparison has two votes|Neither model leads|Cohen", text), report_format
     assert request_report(study).metric == ""
 
 
@@ -273,6 +276,9 @@ def test_where_every_vote_ties_calibrated_ties_are_read_beside_never_deciding() 
     assert "neither model leads; neither model leads" not in text
     assert "Metric and constant choice differ in 0.0 %" in text
     assert "no agreement" not in text
+    assert "Winners with more than half of all votes of their comparison undefined n = 0 the votes name no" in text
+    assert "P001 5 100.0 % 1.0 s – –" in text  # no run of votes for a side
+    assert "On each comparison, the votes or the metric name no model. What speaks" in text  # and no empty section
 
 
 def test_what_is_undefined_is_followed_by_its_reason_alone() -> None:
