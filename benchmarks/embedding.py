@@ -71,9 +71,9 @@ def plain_loop(folder: Path, names: Sequence[str], encoder: Any) -> Embed:
 
 
 def as_a_worker(images: "Sequence[GeneratedImage]", encoder: "ImageEncoder") -> Embed:
-    """Return what `scoring.scores.embed_set` does, without the database."""
+    """Return what `scoring.embeddings.embed_set` does, without the database."""
     from generation.pictures.files import opened_in_chunks
-    from scoring.scores import CHUNK_SIZE
+    from scoring.embeddings import CHUNK_SIZE
 
     return lambda: np.concatenate([encoder.embed(opened) for _, opened in opened_in_chunks(images, CHUNK_SIZE)])
 

@@ -9,8 +9,8 @@ from PIL import Image
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
 from scoring.checkpoints import is_encoder_at_hand
+from scoring.embeddings import embed_pictures, refuse_other_weights
 from scoring.encoder_spec import EncoderSpec, ImageEncoder
-from scoring.scores import embed_pictures, refuse_other_weights
 
 logger = logging.getLogger(__name__)
 

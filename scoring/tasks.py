@@ -9,10 +9,11 @@ from jobs.claims import due
 from jobs.leases import Lease
 from jobs.work import work_next
 from scoring.checkpoints import is_encoder_at_hand, needing_encoder
+from scoring.embeddings import compare_set, embed_set, lacks_embeddings
 from scoring.encoder_spec import ComparerSpec, EncoderSpec, source_of
 from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ScoringJob
-from scoring.scores import compare_set, embed_set, lacks_embeddings, score_set
+from scoring.scores import score_set
 
 _loaded: list[str] = []  # the metric whose encoder is in memory
 

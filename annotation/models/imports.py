@@ -11,7 +11,8 @@ class Import(models.Model):
     """One imported file. Taking it back removes its rows, and this row last.
 
     While it is UNFINISHED, some of its rows may be stored; until it is done there is no report and no export. Importing
-    the same file again completes it. claim: the process that works on it; another one that starts takes it over.
+    the same file again completes it. process: a random name of the process
+    that works on it; another one that starts takes it over.
     """
 
     class Kind(models.TextChoices):
@@ -29,7 +30,7 @@ class Import(models.Model):
     sha256 = models.CharField(max_length=64, help_text="The SHA-256 of the file.")
     metric = models.CharField(max_length=255, blank=True, help_text="The name of the imported metric; empty for votes.")
     row_count = models.PositiveIntegerField(default=0, help_text="How many votes or scored comparisons the file gave.")
-    claim = models.CharField(max_length=32, blank=True, editable=False)
+    process = models.CharField(max_length=32, blank=True, editable=False)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     scores = models.ManyToManyField("scoring.SetScore", related_name="+", editable=False)

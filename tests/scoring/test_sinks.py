@@ -10,9 +10,9 @@ from generation.models import GenerationJob, ImageSet
 from generation.pictures.local_folder import LocalFolder
 from generation.sampling import recording
 from generation.tasks import run_generation_job
+from scoring.embeddings import embed_set, embeddings_of
 from scoring.encoder_spec import Embeddings, EncoderSpec
 from scoring.models import Encoder, ImageEmbedding
-from scoring.scores import embed_set, embeddings_of
 from scoring.sinks import embedding_sink
 from tests.generation.planned_sets import diffusion_model, only_job, planned
 

@@ -7,9 +7,9 @@ import pytest
 from generation.hub.fetches import fetch_queued
 from generation.models import GeneratedImage
 from scoring.checkpoints import encoder_needs
+from scoring.embeddings import embeddings_of
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ImageEmbedding, ScoringJob, SetScore
-from scoring.scores import embeddings_of
 from scoring.tasks import jobs_to_score, run_scoring_job
 from tests.fake_hub import COMMIT, FakeHub
 from tests.scoring.embedded_sets import make_set, planned_job, score_by_double_loop

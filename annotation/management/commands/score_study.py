@@ -23,6 +23,7 @@ from annotation.studies.lifecycle.pipeline_jobs import (
 from generation.models import ImageSet
 from jobs.refusals import Refused
 from jobs.wording import command, counted
+from scoring.embeddings import embed_set
 from scoring.encoder_spec import (
     COMPARER_KINDS,
     ENCODER_KINDS,
@@ -33,7 +34,7 @@ from scoring.encoder_spec import (
 from scoring.metric_spec import OWN, SCS, MetricSpec, named_functional
 from scoring.own_code import OwnEncoder, encoder_in_file
 from scoring.own_metrics import OwnMetric, metric_in_file
-from scoring.scores import embed_set, refuse_other_source, refuse_unusable_name, score_by, score_set
+from scoring.scores import refuse_other_source, refuse_unusable_name, score_by, score_set
 
 SECONDS_BETWEEN_LOOKS = 2.0
 

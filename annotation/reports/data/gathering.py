@@ -1,11 +1,11 @@
 """Read the data of a report from the database. Sealed columns are not read, so they cannot slip into a page."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
-from django.db.models import Case, Count, IntegerField, Max, Min, Q, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
@@ -13,6 +13,16 @@ from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.models.assignment import IN_ORDER
 from annotation.reports.data.gathering_checks import gather_checks
 from annotation.reports.data.leaks import leak_rows, without_sources
+from annotation.reports.data.metrics import (
+    choose_metric,
+    in_study,
+    lower_metrics,
+    scored_by,
+    scored_sets,
+    scores_of,
+    seconds_per_thousand,
+    unusable_scores,
+)
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import gather_matrices, gather_other_similarities, gather_similarities
 from annotation.reports.data.study_data import (
@@ -35,16 +45,13 @@ from annotation.reports.data.study_data import (
     VoteArrays,
     oriented,
 )
-from annotation.studies.comparisons import SIDES, set_ids
+from annotation.studies.comparisons import SIDES
 from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from annotation.voting.slots import FOR_A, FOR_TIE
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from generation.models import GeneratedImage
-from jobs.refusals import Refused
-from scoring.models import SetScore
-from scoring.scores import seconds_per_thousand
 
 _CHUNK = 20_000  # rows in memory at once while votes stream into arrays
 SCREENED_OUT = "annotator screened out"
@@ -75,7 +82,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         metric=chosen,
         metrics=tuple(scored),
         lower_metrics=lower_metrics(scored),
-        unusable_scores=_unusable_scores(study, rows),
+        unusable_scores=unusable_scores(study, rows),
         comparisons=_comparison_arrays(study, rows, manifest=manifest, metric=chosen),
         votes=VoteArrays(
             **{field.name: table[field.name] for field in fields(VoteArrays) if field.name != "exclusions"},
@@ -113,7 +120,7 @@ def _unsealed(study: Study, sealed: SealedData, rows: list[Comparison], table: d
         similarities=gather_similarities(rows, metric=sealed.metric),
         other_similarities=gather_other_similarities(rows, metrics=others),
         matrices=gather_matrices(rows, metrics=sealed.metrics),
-        seconds_per_thousand=seconds_per_thousand(_in_study(study), sealed.metrics),
+        seconds_per_thousand=seconds_per_thousand(study, sealed.metrics),
     )
 
 
@@ -137,116 +144,11 @@ def _tombstones(annotators: Iterable[Annotator]) -> tuple[Tombstone, ...]:
     return tuple(sorted(stones, key=lambda stone: (stone.withdrawn_at, stone.id)))
 
 
-# --- metrics ------------------------------------------------------------------------------------
-def _in_study(study: Study) -> Q:
-    """Return the condition for rows about an image set of the study."""
-    return Q(image_set__in=set_ids(study.comparisons.all()))
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The number of image sets that a metric has scored, and its newest score: a new one whenever a score changes.
-
-    lower: how many of the scores are of a metric of which a lower score is more consistent: none or all.
-    """
-
-    count: int
-    latest: int
-    lower: int = 0
-
-
-def scored_by(study: Study) -> dict[str, Scored]:
-    """Return each metric that has scored an image set of the study, by name. No score is read."""
-    scored: dict[str, Scored] = {}
-    numbers = {
-        "count": Count("pk"),
-        "latest": Max("pk"),
-        "lower": Count("pk", filter=Q(higher_is_more_consistent=False)),
-    }
-    of_a, of_b = (scores.values_list("metric").annotate(**numbers) for scores in _scores_by_side(study))
-    for metric, count, latest, lower_count in of_a.union(of_b, all=True):
-        before = scored.get(metric, Scored(0, 0))
-        scored[metric] = Scored(before.count + count, max(before.latest, latest), before.lower + lower_count)
-    return dict(sorted(scored.items()))
-
-
-def lower_metrics(scored: Mapping[str, Scored]) -> tuple[str, ...]:
-    """Return the metrics of which a lower score is more consistent. Raises Refused if scores of one point both ways."""
-    for metric, found in scored.items():
-        if 0 < found.lower < found.count:
-            raise Refused(
-                f"Scores by {metric} point both ways: some were imported as higher is more consistent, others as "
-                "lower. Take one of the imports back, and import its file under another name."
-            )
-    return tuple(metric for metric, found in scored.items() if found.lower)
-
-
-def metrics_of(study: Study) -> tuple[str, ...]:
-    """Return the names of the metrics that have scored an image set of the study."""
-    return tuple(scored_by(study))
-
-
-def chosen_metric(study: Study, *, manifest: Manifest, metric: str = "") -> str:
-    """Return the metric that `gather` would report. Raises Refused as `gather` does."""
-    refuse_unfinished_import(study)
-    return choose_metric(metrics_of(study), manifest=manifest, wanted=metric)
-
-
-def choose_metric(metrics: Sequence[str], *, manifest: Manifest, wanted: str) -> str:
-    """Return the wanted metric, else the study's own, else the only one that exists. Raises Refused otherwise.
-
-    Empty if an external study has no scores: its encoder scores nothing, so naming it would be wrong.
-    """
-    if wanted:
-        if wanted not in metrics:
-            known = ", ".join(metrics) or "none yet"
-            raise Refused(f"The study has no scores by the metric {wanted!r}; its metrics: {known}.")
-        return wanted
-    own = manifest.encoder.metric
-    if own in metrics:
-        return own
-    if not metrics:
-        return "" if manifest.source == "external" else own
-    if len(metrics) > 1:
-        raise Refused(
-            f"The study has scores by several metrics: choose one ({', '.join(metrics)}), "
-            "on the command line with --metric."
-        )
-    return metrics[0]
-
-
-def scores_of(study: Study, *, metric: str) -> dict[int, float]:
-    """Return the metric's score of each image set of the study, by the set's id, without unusable ones."""
-    sides = (scores.filter(SetScore.USABLE, metric=metric) for scores in _scores_by_side(study))
-    return {pk: value for scores in sides for pk, value in scores.values_list("image_set_id", "value")}
-
-
-def _scores_by_side(study: Study) -> list[QuerySet[SetScore]]:
-    """Return the scores of the sets A and of the sets B: two such reads take less time than one IN a union."""
-    return [SetScore.objects.filter(image_set__in=study.comparisons.order_by().values(side)) for side in SIDES]
-
-
-def _scored_sets(study: Study, *, metric: str) -> set[int]:
-    """Return the image sets of the study that the metric has scored. No score is read."""
-    sides = (scores.filter(SetScore.USABLE, metric=metric) for scores in _scores_by_side(study))
-    return {pk for scores in sides for pk in scores.values_list("image_set_id", flat=True)}
-
-
-def _unusable_scores(study: Study, rows: Iterable[Comparison]) -> tuple[str, ...]:
-    """Return prompt and metric of stored numbers that cannot be scores; databases of version 0.2 may hold some.
-
-    No model is named, so it may be said while the study is sealed.
-    """
-    unusable = SetScore.objects.filter(~SetScore.USABLE, _in_study(study)).values_list("image_set_id", "metric")
-    prompts = {getattr(row, f"{side}_id"): row.prompt.text for row in rows for side in SIDES}
-    return tuple(sorted({f"“{prompts[pk][:80]}” by {metric}" for pk, metric in unusable}))
-
-
 # --- comparisons --------------------------------------------------------------------------------
 def _comparison_arrays(study: Study, rows: list[Comparison], *, manifest: Manifest, metric: str) -> ComparisonArrays:
     sets_a, sets_b = [row.image_set_a_id for row in rows], [row.image_set_b_id for row in rows]
-    scored = _scored_sets(study, metric=metric)
-    images = GeneratedImage.objects.filter(_in_study(study)).order_by().values_list("image_set")
+    scored = scored_sets(study, metric=metric)
+    images = GeneratedImage.objects.filter(in_study(study)).order_by().values_list("image_set")
     image_counts: dict[int, int] = dict(images.annotate(Count("pk")))
     codes: dict[str, int] = {}
     places = {key: place for place, key in enumerate(manifest.models)}

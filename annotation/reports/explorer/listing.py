@@ -9,7 +9,7 @@ from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 
 from annotation.models import Study
-from annotation.reports.data.gathering import choose_metric, lower_metrics, scored_by, scores_of
+from annotation.reports.data.metrics import choose_metric, lower_metrics, scored_by, scores_of
 from annotation.reports.data.study_data import oriented
 from annotation.reports.findings.agreement.comparisons import ComparisonRow, comparison_rows
 from annotation.reports.findings.analysed import Outcome

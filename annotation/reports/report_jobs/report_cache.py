@@ -21,7 +21,8 @@ from django.utils import timezone
 import scoring.statistics
 from annotation import reports
 from annotation.models import Assignment, ReportFileJob, ReportJob, Study
-from annotation.reports.data.gathering import Scored, gather, scored_by
+from annotation.reports.data.gathering import gather
+from annotation.reports.data.metrics import Scored, scored_by
 from annotation.reports.data.pairs import of_pair
 from annotation.reports.data.study_data import SealedData
 from annotation.reports.figures.draw import draw

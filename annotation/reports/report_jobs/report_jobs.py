@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from annotation.models import Annotator, ReportFileJob, ReportJob, Study
-from annotation.reports.data.gathering import choose_metric, scored_by
+from annotation.reports.data.metrics import choose_metric, scored_by
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.pilot.result import (
     Assumed,

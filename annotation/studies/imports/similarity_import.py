@@ -21,8 +21,8 @@ from jobs.refusals import Refused
 from scoring.encoder_spec import COMPARER_KINDS
 from scoring.metric_spec import LARGEST_SCORE, MetricSpec
 from scoring.models import PairwiseSimilarities
-from scoring.pairs import Pairs, matrix_bytes, score_pairs
-from scoring.scores import refuse_unusable_name
+from scoring.pairs import Pairs, matrix_bytes
+from scoring.scores import refuse_unusable_name, score_pairs
 
 COLUMNS = Columns(("model", "prompt", "seed_i", "seed_j", "value"))
 MOST_SHOWN = 20  # faults

@@ -89,7 +89,7 @@ def _make_draft(study: Study) -> None:
     locked = Study.objects.select_for_update().get(pk=study.pk)
     refuse_deletion(locked)
     Study.objects.filter(pk=study.pk).update(state=Study.State.DRAFT, opened_at=None, closed_at=None, erases_at=None)
-    Import.objects.filter(study=study).update(claim="")  # a running import ends at its next slice
+    Import.objects.filter(study=study).update(process="")  # a running import ends at its next slice
 
 
 def _votes(study: Study) -> QuerySet[Vote]:

@@ -1,6 +1,6 @@
 """Send mails: those that wait, some in each tick (invitations, reminders, notices), and links for a new password.
 
-A mail that waits is claimed first, so that none is sent twice.
+Each mail is marked as begun first, by one conditional UPDATE, so that no two processes send it.
 """
 
 import logging
@@ -98,7 +98,7 @@ def send_invitations(now: datetime) -> int:
     rows = list(waiting.select_related("contact__annotator", "contact__study")[:MOST_AT_ONCE])
 
     def attempt(connection: BaseEmailBackend, row: InvitationMail) -> bool:
-        if not _claim(row, now):
+        if not _begin(row, now):
             return False
         why = send(connection, mail_of(row)) if _is_wanted(row) else UNWANTED
         _settle(row, now, State.FAILED if why else State.SENT, why)
@@ -107,7 +107,8 @@ def send_invitations(now: datetime) -> int:
     return _sent(rows, attempt, put_back=lambda: _put_back(now, [row.pk for row in rows]))
 
 
-def _claim(row: InvitationMail, now: datetime) -> bool:
+def _begin(row: InvitationMail, now: datetime) -> bool:
+    """Mark a mail as being sent; return False if another process did so before."""
     mine = InvitationMail.objects.filter(pk=row.pk, state=State.WAITING, tries=row.tries)
     return bool(mine.update(state=State.SENDING, tries=row.tries + 1, changed_at=now))
 
@@ -152,7 +153,7 @@ def send_notices(now: datetime) -> int:
     due = NoticeReceipt.objects.filter(mail_due_at__lte=now).select_related("notice__study", "account")
 
     def attempt(connection: BaseEmailBackend, row: NoticeReceipt) -> bool:
-        if not _claim_notice(row, now):
+        if not _begin_notice(row, now):
             return False
         is_wanted = role_in(row.account, row.notice.study.slug) and row.account.email
         # An address that is refused is not asked again.
@@ -160,11 +161,11 @@ def send_notices(now: datetime) -> int:
         NoticeReceipt.objects.filter(pk=row.pk).update(mail_due_at=None)
         return is_sent
 
-    # What was claimed is due again after the pause.
+    # What was begun is due again after the pause.
     return _sent(list(due.order_by("mail_due_at", "pk")[:MOST_AT_ONCE]), attempt, put_back=lambda: None)
 
 
-def _claim_notice(row: NoticeReceipt, now: datetime) -> bool:
+def _begin_notice(row: NoticeReceipt, now: datetime) -> bool:
     """Return whether this process sends the mail: it is then due again after the pause, or never after the last try."""
     tries = row.mail_tries + 1
     later = now + PAUSE if tries < MOST_TRIES else None

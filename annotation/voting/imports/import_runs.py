@@ -36,7 +36,7 @@ def refuse_unfinished_import(study: Study) -> None:
 def begin(
     *, study: Study, kind: Import.Kind, path: Path, sha256: str, metric: str = "", actor: User | None = None
 ) -> Import:
-    """Return a new import, or the unfinished one of the same file, claimed by this process.
+    """Return a new import, or the unfinished one of the same file, which this process now works on.
 
     Raises Refused while another file is unfinished in the study.
     """
@@ -52,15 +52,15 @@ def begin(
         source = Import(study=study, kind=kind, sha256=sha256, metric=metric, file_name=path.name[:255], actor=actor)
     elif (source.kind, source.sha256, source.metric) != (kind, sha256, metric):
         refuse_unfinished_import(study)
-    source.claim = secrets.token_hex(16)
+    source.process = secrets.token_hex(16)
     source.save()
     return source
 
 
 def hold(source: Import) -> Study:
-    """Lock the study for this slice and return it. Raises TakenOver if another process has claimed the import."""
+    """Lock the study for this slice and return it. Raises TakenOver if another process has taken the import over."""
     study = Study.objects.select_for_update(no_key=True).get(pk=source.study_id)
-    if not Import.objects.filter(pk=source.pk, claim=source.claim, state=Import.State.UNFINISHED).exists():
+    if not Import.objects.filter(pk=source.pk, process=source.process, state=Import.State.UNFINISHED).exists():
         raise TakenOver(f"Another process goes on with the import of {source.file_name}, or has taken it back.")
     return study
 
@@ -71,27 +71,27 @@ def count_rows(source: Import, new_count: int) -> None:
 
 
 class TakenOver(Refused):
-    """Another process has claimed the import, so this one must leave its rows alone."""
+    """Another process has taken the import over, so this one must leave its rows alone."""
 
 
 @in_turn
 def finish(source: Import, *, verb: str, row_count: int, detail: dict[str, object]) -> None:
     """Mark the import as done, with an event in the study's history."""
     hold(source)
-    Import.objects.filter(pk=source.pk).update(state=Import.State.DONE, row_count=row_count, claim="")
+    Import.objects.filter(pk=source.pk).update(state=Import.State.DONE, row_count=row_count, process="")
     whole = {"file": source.file_name, "sha256": source.sha256, **detail}
     StudyEvent.objects.create(study_id=source.study_id, verb=verb, detail=whole, actor=source.actor)
 
 
 @in_turn
 def reopen(source: Import) -> Import:
-    """Begin to take an import back: it is UNFINISHED until that is done, and this process claims it."""
+    """Begin to take an import back: it is UNFINISHED until that is done, and this process works on it."""
     Study.objects.select_for_update(no_key=True).get(pk=source.study_id)
     other = Import.objects.filter(study_id=source.study_id, state=Import.State.UNFINISHED).exclude(pk=source.pk)
     if other.exists():
         refuse_unfinished_import(source.study)
-    source.claim, source.state = secrets.token_hex(16), Import.State.UNFINISHED
-    if not Import.objects.filter(pk=source.pk).update(claim=source.claim, state=source.state):
+    source.process, source.state = secrets.token_hex(16), Import.State.UNFINISHED
+    if not Import.objects.filter(pk=source.pk).update(process=source.process, state=source.state):
         raise Refused(f"The import of {source.file_name} was taken back already.")
     return source
 

@@ -151,7 +151,7 @@ def _tallies(answers: Sequence[Answer]) -> dict[int, slots.Tally]:
 
 # --- remove -------------------------------------------------------------------------------------
 def remove_votes(source: Import, *, least_overlap: int | None = None) -> None:
-    """Remove all votes of an import that this process has claimed, and its annotators who have no other votes.
+    """Remove all votes of an import that this process works on, and its annotators who have no other votes.
 
     least_overlap: see `slots.add`.
     """

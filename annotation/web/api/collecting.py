@@ -9,7 +9,7 @@ from django.urls import reverse
 from ninja import Router
 
 from annotation.models import Annotator, Study
-from annotation.reports.data.gathering import metrics_of
+from annotation.reports.data.metrics import metrics_of
 from annotation.reports.exports.votes import write_votes
 from annotation.reports.report_jobs.downloads import DOWNLOADS
 from annotation.reports.report_jobs.report_cache import current_file, finished_report, request_file

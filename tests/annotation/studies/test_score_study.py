@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError
 
-from annotation.reports.data.gathering import metrics_of
+from annotation.reports.data.metrics import metrics_of
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.pipeline_jobs import unscored_sets_of
@@ -63,7 +63,9 @@ def test_without_images_there_is_nothing_to_score(working: FakeWorker) -> None:
 
 def test_similarities_are_named_as_encoders_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LPIPS with drawn weights: a worker's jobs, then another metric of the stored distances without any worker."""
-    monkeypatch.setattr("scoring.scores.open_images", lambda rows: [picture(row.pk) for row in rows])  # not 16 pixels
+    monkeypatch.setattr(
+        "scoring.embeddings.open_images", lambda rows: [picture(row.pk) for row in rows]
+    )  # not 16 pixels
     study = make_study(state="closed")
     folder = str(write_lpips(tmp_path / "alex", "alex"))
     spec = MetricSpec.compared("mean_of_pairs", ComparerSpec(checkpoint=folder))

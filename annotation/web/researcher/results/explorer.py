@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
 from annotation.models import Comparison, Study
-from annotation.reports.data.gathering import metrics_of
+from annotation.reports.data.metrics import metrics_of
 from annotation.reports.explorer.detail import comparison_detail
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.explorer.orders import CHOICES, ORDERS, select_comparisons

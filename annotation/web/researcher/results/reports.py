@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.models.report_job import WatchedJob
-from annotation.reports.data.gathering import chosen_metric, metrics_of
+from annotation.reports.data.metrics import chosen_metric, metrics_of
 from annotation.reports.data.pairs import pair_of
 from annotation.reports.explorer.orders import ORDERS
 from annotation.reports.findings.results import AgreementReport

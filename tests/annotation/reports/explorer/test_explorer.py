@@ -19,8 +19,8 @@ from annotation.studies.current import current_manifest
 from annotation.voting.slots import recount
 from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
+from scoring.embeddings import embeddings_of
 from scoring.models import SetScore
-from scoring.scores import embeddings_of
 from scoring.statistics.inference.intervals import Resampling
 from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, report_of
 from tests.factories import make_study as closed_study

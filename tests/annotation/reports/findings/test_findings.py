@@ -19,8 +19,8 @@ from annotation.reports.report import build_report
 from annotation.reports.report_jobs.report_cache import fingerprint
 from annotation.reports.sections.contents import figures_of, sections
 from annotation.studies.current import current_manifest
+from scoring.embeddings import embeddings_of
 from scoring.models import SetScore
-from scoring.scores import embeddings_of
 from scoring.statistics.scores.seed_noise import fresh_seeds
 from scoring.statistics.studies.power import PairedTest, needed_for_difference
 from tests.annotation.reports.voted_studies import (

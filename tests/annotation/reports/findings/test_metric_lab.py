@@ -13,10 +13,11 @@ from annotation.reports.explorer.orders import select_comparisons
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
+from scoring.embeddings import embeddings_of
 from scoring.metric_spec import MetricSpec, score_of_embeddings
 from scoring.models import Encoder, SetScore
-from scoring.pairs import matrix_bytes, score_pairs
-from scoring.scores import embeddings_of
+from scoring.pairs import matrix_bytes
+from scoring.scores import score_pairs
 from tests.annotation.reports.voted_studies import crossed, embed, make_study, report_of
 
 pytestmark = pytest.mark.django_db

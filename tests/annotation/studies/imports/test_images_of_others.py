@@ -99,10 +99,19 @@ def test_images_that_wait_in_a_draft_are_kept_from_later_studies_and_no_later_dr
         refuse_images_of_others(second, colleague)
 
 
-@pytest.mark.parametrize("change", [{"models": named("Gamma", "Delta")}, {"prompts": [{"text": "a lighthouse"}]}])
-def test_other_names_or_other_prompts_are_free(theirs: Study, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("change", "models", "prompts"),
+    [
+        ({"models": named("Gamma", "Delta")}, ("Gamma", "Delta"), ("prompt 1",)),
+        ({"prompts": [{"text": "a lighthouse"}]}, ("Alpha", "Beta"), ("a lighthouse",)),
+    ],
+)
+def test_other_names_or_other_prompts_are_free(
+    theirs: Study, change: dict[str, Any], models: tuple[str, str], prompts: tuple[str]
+) -> None:
     study = make_study(slug="free", state="draft", **change)
-    refuse_images_of_others(study, member(study, Role.OWNER))
+    job = imported(uploaded(study, member(study, Role.OWNER), "images", zipped(images(models, prompts))))
+    assert (job.error, job.outcome["summary"]) == ("", "2 sets with 4 images imported.")
 
 
 def test_scores_are_not_uploaded_to_image_sets_of_others(theirs: Study, owner: User) -> None:

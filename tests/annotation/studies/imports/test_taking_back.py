@@ -182,7 +182,7 @@ def test_a_process_whose_import_was_taken_over_leaves_its_rows_alone(external: S
     store = imported_rows.store
 
     def taken_over(*arguments: Any) -> Any:
-        Import.objects.update(claim="another")
+        Import.objects.update(process="another")
         return store(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
