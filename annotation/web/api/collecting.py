@@ -35,7 +35,7 @@ router = Router(tags=["people and results"])
     url_name="invitations",
 )
 def list_invitations(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """The personal links and the open link. Anyone who has a link can vote with it."""
+    """List the personal links, with the open link. Anyone who has a link can vote with it."""
     study = study_called(slug)
     people = invited(study).order_by("pk")
     page, count = page_of(people, limit, offset), people.count()
@@ -70,7 +70,7 @@ def _invitations_out(
 
 @router.get("/studies/{slug}/votes", response=gives(None), operation_id="export_votes", url_name="votes")
 def export_votes(request: HttpRequest, slug: str, format: Literal["csv", "jsonl", "parquet"] = "csv") -> FileResponse:  # noqa: A002
-    """Every vote with its annotator's pseudonym, as CSV, JSON Lines or Parquet; sealed: without the models."""
+    """Download every vote, with its annotator's pseudonym and, once the study is closed, the models behind it."""
     study = study_called(slug)
     record("votes downloaded", study=study, actor=account_of(request))
     with TemporaryDirectory() as folder:  # deleted at once; the bytes stay until the file is closed
@@ -86,7 +86,7 @@ def export_votes(request: HttpRequest, slug: str, format: Literal["csv", "jsonl"
     url_name="metrics",
 )
 def list_metrics(request: HttpRequest, slug: str) -> HttpResponse:
-    """The metrics by which sets of the study are scored: each may be named when the report is asked for."""
+    """List the metrics that have scored image sets of the study. `get_report` takes each of these names as `metric`."""
     study = study_called(slug)
     own = current_manifest(study).encoder.metric
     items = [schemas.MetricOut(name=name, is_own=name == own) for name in metrics_of(study)]
@@ -100,7 +100,7 @@ def list_metrics(request: HttpRequest, slug: str) -> HttpResponse:
     url_name="report",
 )
 def get_report(request: HttpRequest, slug: str, format: str = "json", metric: str = "") -> HttpResponse | FileResponse:  # noqa: A002
-    """The report in one of the formats of its page, or 202 while a worker makes it: ask again."""
+    """Download the report in one of the formats of its page. 202: a worker is making it, so ask again."""
     study = study_called(slug)
     if format not in DOWNLOADS:
         raise Refused(f"format: one of {', '.join(DOWNLOADS)}.")
@@ -125,7 +125,9 @@ def get_report(request: HttpRequest, slug: str, format: str = "json", metric: st
     url_name="personal-data",
 )
 def get_record(request: HttpRequest, slug: str) -> HttpResponse:
-    """What is stored about people, why, for how long, and who may see it: names of fields, and no values."""
+    """List the kinds of personal data that the study stores, and for each why, how long, and who may see it.
+
+    The answer names fields, such as an e-mail address, and holds nobody's data."""
     return answer(schemas.DataRecordOut(**data_record(study_called(slug)).as_document()))
 
 
@@ -136,7 +138,7 @@ def get_record(request: HttpRequest, slug: str) -> HttpResponse:
     url_name="personal-data",
 )
 def erase(request: HttpRequest, slug: str) -> HttpResponse:
-    """Erase the personal data of a closed study's annotators; votes stay under pseudonyms. It cannot be undone."""
+    """Erase the personal data of a closed study's annotators, for good. Votes stay, under pseudonyms."""
     study = study_called(slug)
     erase_personal_data(study=study, actor=account_of(request))
     return answer(schemas.DataRecordOut(**data_record(study).as_document()))

@@ -85,7 +85,7 @@ class RegisteredModelsOut(BaseModel):
 
 @router.get("/installation/workers", response=gives(WorkersOut), operation_id="list_workers", url_name="workers")
 def list_workers(request: HttpRequest) -> HttpResponse:
-    """The worker processes that were seen in the last minute."""
+    """List the worker processes that gave a sign of life in the last minute."""
     items = [WorkerOut.model_validate(one, from_attributes=True) for one in workers()]
     return answer(WorkersOut(items=items))
 
@@ -94,7 +94,7 @@ def list_workers(request: HttpRequest) -> HttpResponse:
 def list_jobs(
     request: HttpRequest, kind: str = "images", state: str = "failed", limit: int = 50, offset: int = 0
 ) -> HttpResponse:
-    """The jobs of a kind in a state, with their errors."""
+    """List the jobs of one kind in one state, with their errors."""
     if kind not in job_list.BY_NAME:
         raise Refused(f"kind: one of {', '.join(job_list.BY_NAME)}.")
     if state not in job_list.State.values:
@@ -130,7 +130,7 @@ def _job_out(row: job_list.JobRow) -> JobOut:
     url_name="registered-models",
 )
 def list_registered_models(request: HttpRequest, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """Every model of the installation with its class, licence, hash and size, and the studies that use it."""
+    """List the models of the installation, each with its class, licence, hash and size, and the studies that use it."""
     rows = registry.registered()
     page, count = page_of(rows, limit, offset), rows.count()
     items = [_model_out(one) for one in registry.described(page)]

@@ -57,7 +57,7 @@ def write_mails(request: HttpRequest, slug: str, body: schemas.InvitationMailsIn
 )
 @repeatable
 def write_reminders(request: HttpRequest, slug: str, body: schemas.ReminderIn) -> HttpResponse:
-    """Remind everybody who was invited by e-mail and has not finished, at most once a day each."""
+    """Send a reminder to each person who was invited by e-mail and has not finished; at most one a day."""
     study = study_called(slug)
     written = remind(study=study, **_common(request, body, usual_mail(study, Kind.REMINDER)))
     return answer(schemas.MailsOut(written=written), status=201)

@@ -64,7 +64,9 @@ class PaymentsOut(BaseModel):
 
 @router.get("/studies/{slug}/people", response=gives(AnnotatorsOut), operation_id="list_annotators", url_name="people")
 def list_annotators(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """What each annotator does now, how fast they vote, and which checks they passed. No link and no platform id."""
+    """List the annotators: how far each one is, the seconds that a vote takes them, and the checks that they passed.
+
+    Personal links and the ids of a recruiting platform are left out."""
     study = study_called(slug)
     people = with_counts(study.annotators.order_by("pk"))
     page, count = page_of(people, limit, offset), study.annotators.count()
@@ -93,7 +95,7 @@ def _annotator_out(row: AnnotatorRow) -> AnnotatorOut:
 
 @router.get("/studies/{slug}/payment", response=gives(PaymentsOut), operation_id="get_payment", url_name="payment")
 def get_payment(request: HttpRequest, slug: str, rate: float) -> HttpResponse:
-    """What each person who came is owed: votes, minutes at work, completion code, and pay at `rate` per hour."""
+    """Return what to pay each annotator: the minutes at work times `rate`, a pay per hour, in its currency."""
     if not 0 <= rate <= MOST_PER_HOUR:
         raise Refused(f"rate: a pay per hour from 0 to {MOST_PER_HOUR:.0f}.")
     study = study_called(slug)

@@ -48,7 +48,7 @@ router = Router(tags=["studies"])
 
 @router.get("/models", response=gives(schemas.ModelsOut), operation_id="list_models", url_name="models")
 def list_models(request: HttpRequest) -> HttpResponse:
-    """The models that a study file may name."""
+    """List the models that a study file may name."""
     models = registered_models().items()
     items = [schemas.ModelOut(name=name, endpoint=one["endpoint"], dtype=one["dtype"]) for name, one in models]
     return answer(schemas.ModelsOut(items=items))
@@ -58,7 +58,7 @@ def list_models(request: HttpRequest) -> HttpResponse:
 def list_studies(
     request: HttpRequest, limit: int = 50, offset: int = 0, state: str = "", archived: bool = False
 ) -> HttpResponse:
-    """The studies that are shared with the account, the newest first; `state` and `archived` choose among them."""
+    """List the studies that are shared with the account, the newest first; `state` and `archived` filter them."""
     rows: QuerySet[Study] = sharing.visible_studies(account_of(request)).filter(archived_at__isnull=not archived)
     rows = rows.filter(state=state) if state else rows
     rows = rows.select_related("pilot_of").prefetch_related("study_models").order_by("-created_at", "-pk")
@@ -79,7 +79,7 @@ def create(request: HttpRequest, body: schemas.StudyFileIn) -> HttpResponse:
 
 @router.post("/study-check", response=gives(schemas.CheckOut), operation_id="check_study", url_name="study-check")
 def check(request: HttpRequest, body: schemas.StudyFileIn) -> HttpResponse:
-    """Read a study file and create nothing. Every fault is answered with its key and line."""
+    """Validate a study file and create nothing. The answer names each fault with its key and line."""
     manifest = parse_by_names(body.file, account=account_of(request))
     warnings = _warnings(manifest, body.file)
     return answer(schemas.CheckOut(slug=manifest.slug, prompts=len(manifest.prompts), warnings=warnings))
@@ -87,7 +87,7 @@ def check(request: HttpRequest, body: schemas.StudyFileIn) -> HttpResponse:
 
 @router.get("/studies/{slug}", response=gives(schemas.StudyDetailOut), operation_id="get_study", url_name="study")
 def get_study(request: HttpRequest, slug: str) -> HttpResponse:
-    """A study and its progress."""
+    """Return a study with its progress."""
     study = study_called(slug)
     return answer(detail_out(request, study, image_warnings(study)))
 
@@ -101,7 +101,7 @@ def delete(request: HttpRequest, slug: str) -> Status[None]:
 
 @router.get("/studies/{slug}/file", response=gives(None), operation_id="get_study_file", url_name="study-file")
 def get_file(request: HttpRequest, slug: str) -> HttpResponse:
-    """The study as a study file (TOML), with its completion codes."""
+    """Return the study as a study file (TOML), with its completion codes."""
     study = study_called(slug)
     record("study file downloaded", study=study, actor=account_of(request))
     text = write_study_file(current_manifest(study))
@@ -112,7 +112,7 @@ def get_file(request: HttpRequest, slug: str) -> HttpResponse:
     "/studies/{slug}/file", response=gives(schemas.StudyDetailOut), operation_id="amend_study", url_name="study-file"
 )
 def amend_file(request: HttpRequest, slug: str, body: schemas.AmendmentIn) -> HttpResponse:
-    """Change the study file: freely while it is a draft, later what may still change, with a reason."""
+    """Change the study by a new study file. After the draft only some keys may change, and a reason is needed."""
     study = study_called(slug)
     manifest = parse_by_names(body.file, account=account_of(request), earlier=current_manifest(study))
     amend(study=study, manifest=manifest, reason=body.reason, actor=account_of(request))
@@ -127,7 +127,7 @@ def amend_file(request: HttpRequest, slug: str, body: schemas.AmendmentIn) -> Ht
     url_name="action",
 )
 def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
-    """`launch`, `open`, `pause`, `close` or `retry`. Closing ends the voting for good and unseals the results."""
+    """Launch, open, pause or close the study, or retry its failed jobs. Closing is final, and unseals the results."""
     study = study_called(slug)
     if action not in ACTIONS:
         raise Http404(f"There is no action {action}; there are {', '.join(ACTIONS)}.")
@@ -171,7 +171,7 @@ def _archived(request: HttpRequest, slug: str, *, is_archived: bool) -> HttpResp
     url_name="history",
 )
 def get_history(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """Return who did what and when, the latest first."""
+    """List who did what and when, the latest first."""
     acts = history(study_called(slug))
     fields = ("happened_at", "actor", "verb", "detail")
     items = [schemas.ActOut(**{name: getattr(one, name) for name in fields}) for one in page_of(acts, limit, offset)]
@@ -186,7 +186,7 @@ def get_history(request: HttpRequest, slug: str, limit: int = 50, offset: int = 
     url_name="shares",
 )
 def list_shares(request: HttpRequest, slug: str) -> HttpResponse:
-    """The accounts that have a role in the study."""
+    """List the accounts that have a role in the study."""
     return answer(_shares_out(study_called(slug)))
 
 
@@ -205,7 +205,7 @@ def share(request: HttpRequest, slug: str, body: schemas.RoleIn) -> HttpResponse
     url_name="links",
 )
 def list_links(request: HttpRequest, slug: str) -> HttpResponse:
-    """The links to the report that are in force."""
+    """List the links to the report that are in force."""
     links = study_called(slug).report_links.filter(revoked_at=None)
     return answer(schemas.ReportLinksOut(items=[_link_out(request, one) for one in links]))
 
@@ -263,7 +263,9 @@ def _warnings(manifest: Manifest, text: str) -> list[str]:
 )
 @repeatable
 def make(request: HttpRequest, slug: str, body: schemas.PilotIn) -> HttpResponse:
-    """Make a pilot of a draft or ready study, as a draft. Its prompts are drawn, and leave the study."""
+    """Create a pilot of a draft or ready study: a new draft with some of its prompts, drawn at random.
+
+    The study no longer has these prompts."""
     study = study_called(slug)
     pilot = make_pilot(study=study, prompts=body.prompts, overlap=body.overlap, actor=account_of(request))
     return answer(detail_out(request, pilot, image_warnings(pilot)), status=201)
@@ -279,9 +281,10 @@ def make(request: HttpRequest, slug: str, body: schemas.PilotIn) -> HttpResponse
 def get_result(
     request: HttpRequest, slug: str, agreement: float | None = None, baseline: float | None = None
 ) -> HttpResponse:
-    """What a pilot says: its pace at any time; once it is closed, reliability and the sample size that follows.
+    """Return a pilot's result: its pace and, once it is closed, its reliability and the sample size needed.
 
-    `agreement` and `baseline` are what the size assumes about the metric and about always naming one model.
+    The sample size assumes how often people agree with the metric (`agreement`), and how often they agree with the
+    guess that the same model always wins (`baseline`); without them the study's usual values are assumed.
     """
     result = requested_result(study_called(slug), agreement=agreement, baseline=baseline)
     if isinstance(result, WatchedJob):

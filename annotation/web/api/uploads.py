@@ -26,7 +26,7 @@ class UploadsOut(PageOut):
     url_name="uploads",
 )
 def list_uploads(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """The uploads of the study, the newest first."""
+    """List the uploads of the study, the newest first."""
     rows = Upload.objects.filter(study=study_called(slug)).select_related("job")
     page, count = page_of(rows, limit, offset), rows.count()
     following = next_page(request, limit, offset, count)
@@ -51,7 +51,7 @@ def begin_upload(request: HttpRequest, slug: str, body: UploadIn) -> HttpRespons
     url_name="upload",
 )
 def get_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
-    """The progress of an upload or its import."""
+    """Return the progress of an upload or of its import."""
     return answer(upload_out(upload_of(slug, upload_id)))
 
 
@@ -82,9 +82,10 @@ def send_piece(
     piece: int,
     sha256: str = Query(pattern="^[0-9a-fA-F]{64}$"),  # type: ignore[type-arg]
 ) -> Status[None]:
-    """Send a piece as the body: `piece_bytes` long; the last one of a file may be shorter. Sent again, it is harmless.
+    """Send one piece of a file as the body. Sending it again changes nothing.
 
-    file, piece: counted from 0. sha256: of the piece.
+    A piece is `piece_bytes` long, the last one of a file as long as the rest. file, piece: counted from 0. sha256: the
+    hash of the piece.
     """
     take_piece(upload=upload_of(slug, upload_id), place=Place(file, piece), sha256=sha256, content=request)
     return Status(204, None)
@@ -97,9 +98,9 @@ def send_piece(
     url_name="upload-import",
 )
 def import_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
-    """Import an upload whose pieces have all come, or try a failed import again, if its files are still there.
+    """Import an upload whose pieces have all arrived, or try a failed import again if its files are still there.
 
-    A worker does it: ask until its state is done or failed.
+    A worker imports it: ask for the upload until its state is done or failed.
     """
     upload = upload_of(slug, upload_id)
     finish(upload=upload, actor=account_of(request))

@@ -71,7 +71,7 @@ class Visit:
 
 @router.post("/annotators/{token}/next", response={200: schemas.NextOut, **REFUSALS}, operation_id="next")
 def ask_next(request: HttpRequest, token: str) -> HttpResponse:
-    """The comparison on the annotator's screen, or a new one, or `wait`, `done` or `stopped`."""
+    """Return the comparison on the annotator's screen or the next one, else `wait`, `done` or `stopped`."""
     with _visit(token) as visit:
         return _answer(_what_is_next(visit))
 
@@ -92,7 +92,7 @@ def _answer(document: BaseModel) -> HttpResponse:
 
 @router.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
 def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
-    """Cast a vote; the answer brings the next comparison. The vote is committed before it is answered."""
+    """Store a vote and return the next comparison. The vote is committed before the answer is sent."""
     now = timezone.now()
     visit, result, leased = _vote_and_lease(token, body, now)
     with translation.override(visit.language):
@@ -119,14 +119,14 @@ def _vote_and_lease(
 
 @router.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
 def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> schemas.ReleasedOut:
-    """Release a comparison at once, because its annotator leaves; another annotator may then get it."""
+    """Release a comparison because its annotator leaves. Another annotator may then get it."""
     with _visit_for(token, body.assignment) as (visit, assignment):
         return schemas.ReleasedOut(released=release(assignment=assignment, now=visit.now))
 
 
 @router.post("/annotators/{token}/leave", response={200: schemas.LeftOut, **REFUSALS}, operation_id="leave")
 def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
-    """Release what is held ahead, because the page closes. The comparison on the screen stays leased."""
+    """Release the comparisons fetched ahead because the page closes. The one on the screen stays leased."""
     with _visit(token) as visit:
         return schemas.LeftOut(released=release_ahead(annotator=visit.annotator, now=visit.now))
 
@@ -138,7 +138,7 @@ def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
     url_name="report_image",
 )
 def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> HttpResponse:
-    """Report an image, and release its comparison for good; the answer is what comes next."""
+    """Store a report of an image, never show its comparison to this annotator again, and return the next comparison."""
     with _visit_for(token, body.assignment) as (visit, assignment):
         images = assignment.left_images if body.side == "left" else assignment.right_images
         if body.n >= len(images):
@@ -149,7 +149,7 @@ def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> Htt
 
 @router.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
 def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> HttpResponse:
-    """Undo a vote while the study allows it; the answer is its comparison, as it was shown."""
+    """Undo a vote if the study still allows it, and return its comparison exactly as it was shown."""
     with _visit(token) as visit:
         own = Vote.objects.select_related("assignment").filter(assignment__annotator=visit.annotator)
         if (undone := own.filter(pk=body.vote_id).first()) is None:
