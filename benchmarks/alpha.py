@@ -15,7 +15,7 @@ import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.statistics.inference.intervals import Resampling, forget_draws
+from scoring.statistics.inference.intervals import Resampling, _kept_draws
 from scoring.statistics.people.reliability import krippendorff_alpha
 
 SIZES = ((100, 10), (10_000, 100))
@@ -56,7 +56,7 @@ def compare(comparisons: int, votes: int, resamples: int, called: int) -> None:
 
 def _from_scratch(counts: NDArray[np.int64], resampling: Resampling) -> None:
     """Run our bootstrap with its draws: the report makes them once, the package's loop draws each time."""
-    forget_draws()
+    _kept_draws.cache_clear()
     krippendorff_alpha(counts, resampling=resampling)
 
 

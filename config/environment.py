@@ -100,13 +100,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
         return level
 
 
-def writable_folder(path: Path, *, variable: str) -> Path:
+def writable_folder(path: Path) -> Path:
     """Return the folder, created if missing; ImproperlyConfigured if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(
-            f"The folder {path} cannot be made ({error.strerror}); set {variable} to one that can be written."
+            f"The folder {path} cannot be made ({error.strerror}); set SEMBLANCE_VAR to one that can be written."
         ) from None
     return path
 
@@ -125,7 +125,7 @@ def installation_key(var: Path) -> str:
 
 def _stored_key(var: Path) -> str:
     path = var / "secret_key"
-    writable_folder(var, variable="SEMBLANCE_VAR")
+    writable_folder(var)
     if not path.exists():
         part = path.with_name(f"secret_key.{secrets.token_hex(8)}.part")
         try:

@@ -32,7 +32,7 @@ CREDENTIAL_PREFIXES = (
 )
 CREDENTIAL_NAMES = frozenset({"token", "open_link_token", "key", "uidb36"})  # parameters of routes
 SECRET_FIELDS = re.compile(r"code|token|password|ids", re.IGNORECASE)  # of a form that was sent
-SHORTEST_SECRET = 6  # below it a value is a word of the language
+SHORTEST_SECRET = 6  # letters; a shorter value may be an ordinary word, and stays in the log
 _SLASH = "(?:/|%2f)+"
 _IN_PATH = re.compile(
     rf"({_SLASH}(?:{'|'.join(CREDENTIAL_PREFIXES).replace('/', _SLASH)}){_SLASH})[^/\s\"'?#<>\\%]+", re.IGNORECASE

@@ -88,7 +88,7 @@ TEMPLATES = [
 # --- database -----------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'semblance.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    writable_folder(VAR_DIR, variable="SEMBLANCE_VAR")
+    writable_folder(VAR_DIR)
     # Kept open: closing the last connection would write the whole log back into the file, in every request.
     DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {

@@ -159,7 +159,7 @@ def retry(jobs: QuerySet[J]) -> int:
 
 
 def give_up(jobs: QuerySet[J]) -> int:
-    """Cancel failed jobs, and return the count. A study that needs one plans it again."""
+    """Cancel failed jobs, and return the count. If a study still needs one, it queues it again."""
     return jobs.filter(state=State.FAILED).update(state=State.CANCELLED)
 
 

@@ -21,10 +21,9 @@ def parse_progress(line: str) -> tuple[str, int, int, str] | None:
     return parts[1], int(parts[2]), int(parts[3]), parts[4].strip() if len(parts) > 4 else ""
 
 
-def with_progress(steps: Iterable[_T], name: str, total: int, *, every: int = 1) -> Iterator[_T]:
-    """Yield the steps, and print the progress after each or after every few."""
+def with_progress(steps: Iterable[_T], name: str, total: int) -> Iterator[_T]:
+    """Yield the steps, and print the progress after each."""
     for done, step in enumerate(steps, start=1):
         yield step
-        if done % every == 0 or done == total:
-            print_progress(name, done, total)
+        print_progress(name, done, total)
     sys.stdout.flush()

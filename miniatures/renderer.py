@@ -29,14 +29,14 @@ def render(scene: Scene) -> Image.Image:
 def silhouette(shape: str, size: int) -> NDArray[np.bool_]:
     """Return a mask of the shape that fills a square of `size` pixels."""
     mask = Image.new("L", (size, size))
-    _draw_shape(ImageDraw.Draw(mask), shape, ((size - 1) / 2, (size - 1) / 2, size / 2), 255)
+    _draw_shape(ImageDraw.Draw(mask), shape, ((size - 1) / 2, (size - 1) / 2, size / 2))
     return np.asarray(mask) > 127
 
 
 def _paint(canvas: Image.Image, thing: Thing, style: str) -> None:
     disc = (thing.x * _CANVAS, thing.y * _CANVAS, thing.radius * _CANVAS)
     mask = Image.new("L", canvas.size)
-    _draw_shape(ImageDraw.Draw(mask), thing.shape, disc, 255)
+    _draw_shape(ImageDraw.Draw(mask), thing.shape, disc)
     fill = Image.new("RGB", canvas.size, COLOURS[thing.colour])
     if style == "shaded":
         fill = _lit(fill, disc)
@@ -46,20 +46,20 @@ def _paint(canvas: Image.Image, thing: Thing, style: str) -> None:
     canvas.paste(fill, (0, 0), mask)
 
 
-def _draw_shape(draw: ImageDraw.ImageDraw, shape: str, disc: tuple[float, float, float], ink: int) -> None:
+def _draw_shape(draw: ImageDraw.ImageDraw, shape: str, disc: tuple[float, float, float]) -> None:
     x, y, r = disc
     if shape == "circle":
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=ink)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=255)
     elif shape == "ring":
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=ink)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=255)
         draw.ellipse((x - r * 0.52, y - r * 0.52, x + r * 0.52, y + r * 0.52), fill=0)
     elif shape == "heart":
-        _draw_heart(draw, disc, ink)
+        _draw_heart(draw, disc)
     else:
-        draw.polygon([(x + r * dx, y + r * dy) for dx, dy in _OUTLINES[shape]], fill=ink)
+        draw.polygon([(x + r * dx, y + r * dy) for dx, dy in _OUTLINES[shape]], fill=255)
 
 
-def _draw_heart(draw: ImageDraw.ImageDraw, disc: tuple[float, float, float], ink: int) -> None:
+def _draw_heart(draw: ImageDraw.ImageDraw, disc: tuple[float, float, float]) -> None:
     x, y, r = disc
     points: _Points = []
     for step in range(72):
@@ -67,7 +67,7 @@ def _draw_heart(draw: ImageDraw.ImageDraw, disc: tuple[float, float, float], ink
         across = math.sin(t) ** 3
         down = -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t) + 2.5) / 14.5
         points.append((x + r * across, y + r * down))
-    draw.polygon(points, fill=ink)
+    draw.polygon(points, fill=255)
 
 
 def _star() -> _Points:

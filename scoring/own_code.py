@@ -40,7 +40,7 @@ def known_function(bare: str, *, group: str, table: str = "") -> OwnFunction | N
     """Return the function that this machine knows by a name; None if it knows none.
 
     group: of the entry points. table: of OWN_METRICS_FILE; without one the lines above its tables are read.
-    Raises Refused if the name is there twice, or its code cannot be loaded.
+    Raises Refused if two functions have the name, or the code cannot be loaded.
     """
     listed, installed = _listed(table), {entry.value: entry for entry in entry_points(group=group, name=bare)}
     places = [f"{settings.OWN_METRICS_FILE} lists {listed[bare]}"] if bare in listed else []

@@ -244,7 +244,7 @@ def test_other_values_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_var_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ImproperlyConfigured, match=r"cannot be made .*; set SEMBLANCE_VAR to one that can"):
-        writable_folder(tmp_path / "file" / "var", variable="SEMBLANCE_VAR")
+        writable_folder(tmp_path / "file" / "var")
 
 
 class Page:

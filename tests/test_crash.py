@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,20 @@ class Machine:
         return [path for path in media.rglob("*") if path.is_file() and not path.is_relative_to(media / "image_sets")]
 
 
+@contextmanager
+def machine_with_study(folder: Path, variables: dict[str, str], models: Path) -> Iterator[Machine]:
+    """Yield a machine with the study, and kill its processes at the end."""
+    machine = Machine(folder, variables)
+    machine.manage("migrate", "--verbosity", "0")
+    study = folder / "study.toml"
+    study.write_text(STUDY.format(models=models))
+    machine.manage("create_study", study)
+    yield machine
+    for process in machine.running:
+        if process.poll() is None:
+            kill_9(process)
+
+
 @pytest.fixture
 def addresses() -> Iterator[dict[str, str]]:
     """Yield the variables of the database and the broker: none for the embedded ones, else PostgreSQL and Redis."""
@@ -137,15 +151,8 @@ def addresses() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def machine(tmp_path: Path, addresses: dict[str, str], tiny_models: Path) -> Iterator[Machine]:  # noqa: F811
-    machine = Machine(tmp_path, addresses)
-    machine.manage("migrate", "--verbosity", "0")
-    study = tmp_path / "study.toml"
-    study.write_text(STUDY.format(models=tiny_models))
-    machine.manage("create_study", study)
-    yield machine
-    for process in machine.running:
-        if process.poll() is None:
-            kill_9(process)
+    with machine_with_study(tmp_path, addresses, tiny_models) as machine:
+        yield machine
 
 
 def test_a_study_killed_three_times_has_exactly_the_planned_images(machine: Machine) -> None:

@@ -10,8 +10,7 @@ import pytest
 from generation.pictures.renditions import paths
 from tests.models import tiny_models
 from tests.object_storage import ObjectStorage, object_storage_server
-from tests.services.servers import kill_9
-from tests.test_crash import PATIENCE_SECONDS, PLANNED, STUDY, Machine
+from tests.test_crash import PATIENCE_SECONDS, PLANNED, Machine, machine_with_study
 
 __all__ = ["tiny_models"]
 pytestmark = pytest.mark.slow
@@ -29,15 +28,9 @@ def storage() -> Iterator[ObjectStorage]:
 
 @pytest.fixture
 def machine(tmp_path: Path, storage: ObjectStorage, tiny_models: Path) -> Iterator[Machine]:
-    machine = Machine(tmp_path, storage.variables("images") | {"IMAGE_STORAGE_TRIES": "3"})
-    machine.manage("migrate", "--verbosity", "0")
-    study = tmp_path / "study.toml"
-    study.write_text(STUDY.format(models=tiny_models))
-    machine.manage("create_study", study)
-    yield machine
-    for process in machine.running:
-        if process.poll() is None:
-            kill_9(process)
+    variables = storage.variables("images") | {"IMAGE_STORAGE_TRIES": "3"}
+    with machine_with_study(tmp_path, variables, tiny_models) as machine:
+        yield machine
 
 
 def waiting_jobs(machine: Machine) -> list[str]:

@@ -8,8 +8,7 @@ import pytest
 from django.conf import settings
 
 from tests.models import tiny_models
-from tests.services.servers import kill_9
-from tests.test_crash import PLANNED, STUDY, Machine
+from tests.test_crash import PLANNED, Machine, machine_with_study
 
 __all__ = ["tiny_models"]
 pytestmark = pytest.mark.slow
@@ -22,15 +21,9 @@ def machine(tmp_path: Path, tiny_models: Path) -> Iterator[Machine]:
     listing.write_text(f"#!/bin/sh\ncat <<'END'\n{LISTING}END\n")
     listing.chmod(0o755)
     paths = [str(settings.BASE_DIR / "tests/sick_card"), os.environ.get("PYTHONPATH", "")]
-    machine = Machine(tmp_path, {"NVIDIA_SMI": str(listing), "PYTHONPATH": os.pathsep.join(filter(None, paths))})
-    machine.manage("migrate", "--verbosity", "0")
-    study = tmp_path / "study.toml"
-    study.write_text(STUDY.format(models=tiny_models))
-    machine.manage("create_study", study)
-    yield machine
-    for process in machine.running:
-        if process.poll() is None:
-            kill_9(process)
+    variables = {"NVIDIA_SMI": str(listing), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    with machine_with_study(tmp_path, variables, tiny_models) as machine:
+        yield machine
 
 
 def test_a_sick_card_takes_no_more_and_the_other_makes_every_image(machine: Machine) -> None:

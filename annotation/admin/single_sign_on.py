@@ -1,4 +1,4 @@
-"""The bindings of accounts to an issuer's people in the admin. Imported only if OIDC_ISSUER is set."""
+"""The admin's list of which person of the login issuer has which account. Imported only if OIDC_ISSUER is set."""
 
 from allauth.socialaccount import admin as _allauth_admin  # noqa: F401 - registers the pages that are replaced here
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken

@@ -96,7 +96,7 @@ class SharedAdmin(ListedFiltersAdmin):
         return is_researcher(user) if obj is None else role_of(request, study_of(obj)) is not None
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Follow the permission for a list."""
+        """Return whether the admin lists these rows for the account: it does for researchers."""
         return is_researcher(cast(User, request.user))
 
 

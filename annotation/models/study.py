@@ -174,7 +174,7 @@ class StudyEvent(models.Model):
 
 
 class VotesByHour(models.Model):
-    """The standing votes of a study at the end of an hour, or at the last look in the hour that goes on.
+    """The number of a study's standing votes at the end of an hour; for the current hour, when they were counted last.
 
     The tick writes it from the counters of the comparisons: a vote writes nothing here. A withdrawal lowers later hours
     only, because the earlier ones say what was there.

@@ -1,4 +1,4 @@
-"""The documents about uploads of the API and of the page: what is to come, what came, and what became of it."""
+"""Uploads as JSON, for the API and the page: which pieces are missing, which arrived, and what was imported."""
 
 from datetime import datetime
 from typing import Any, Literal

@@ -123,7 +123,7 @@ def _tls() -> ssl.SSLContext:
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to the address of a place. The certificate is verified for the place's host."""
+    """A connection to the checked IP address of a place. The certificate is verified for the place's host."""
 
     def __init__(self, place: Place, *, is_secure: bool, seconds: float) -> None:
         super().__init__(place.host, place.port, timeout=seconds)

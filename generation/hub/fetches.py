@@ -104,11 +104,11 @@ class _Notes:
             self._write(byte_count=max(0, bounded), byte_total=byte_total, error="")
 
     def fail(self, sentence: str) -> None:
-        """Write why nothing comes now."""
+        """Write why the fetch waits."""
         self._write(error=sentence)
 
     def forget(self) -> None:
-        """Delete the row: nothing is fetched any more, and the failed jobs say why."""
+        """Delete the row when the fetch has failed for good: the failed jobs say why."""
         FileFetch.objects.filter(**self._row).delete()
 
     def _write(self, **values: object) -> None:

@@ -95,7 +95,7 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
 
 
 def is_folder_of(folder: Path, model: str) -> bool:
-    """Return whether a folder of prompts can only be meant by `model`: it holds no such folder and no manifest."""
+    """Return whether a folder is that of one model: it holds no folder named after the model, and no manifest."""
     if not folder.is_dir() or (folder / MANIFEST).is_file():
         return False
     return all(_text(child.name) != model for child in _children(folder))

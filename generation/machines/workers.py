@@ -109,13 +109,16 @@ def _installed_version() -> str:
 
 
 def may_take(job_model: type[J]) -> QuerySet[J]:
-    """Return the jobs that this process may take; none if it rests."""
+    """Return the jobs that this process may take; none if it has a `reason_to_rest`."""
     jobs = job_model._default_manager.all()
     return jobs.none() if reason_to_rest(queue_of(worker_name())) else jobs
 
 
 def may_take_on_this_card(job_model: type[J]) -> QuerySet[J]:
-    """Return the jobs that this process may take on its card: none that broke the card, while others serve too."""
+    """Return the jobs that this process may take on its card.
+
+    Jobs that have failed on it are left out if another card can take them. A broken card gets none.
+    """
     if card_fault():
         return job_model._default_manager.none()
     card = this_card()

@@ -70,7 +70,7 @@ class WorkerSign(models.Model):
 class FileFetch(models.Model):
     """How far a host has fetched the files of a revision, as its pages and commands show it.
 
-    `selection` is the variant of a checkpoint or the file of a LoRA. `error` is why nothing comes now.
+    `selection` is the variant of a checkpoint or the file of a LoRA. `error` is why the fetch waits, if it does.
     """
 
     host = models.CharField(max_length=255)

@@ -72,7 +72,7 @@ def encode_ahead(loaded: Loaded, orders: Iterable[Order], check: Callable[[], No
 
 
 def is_encoded(loaded: Loaded, order: Order) -> bool:
-    """Return whether everything that the order encodes is in memory or on disk, as far as it can be predicted."""
+    """Return whether all encoded prompts that the order is predicted to need are in memory or on disk."""
     keys = [_key(loaded, given) for given in expected_calls(loaded, order)]
     return all(key in loaded.encoded or prompt_cache.holds(key) for key in keys)
 

@@ -38,10 +38,10 @@ class Sink(Protocol):
     """Takes the pixels of finished batches. Generation does not know what for."""
 
     def prepare(self, pictures: Sequence[Image.Image]) -> Sequence[Any]:
-        """Return something for each picture. It runs in another thread, without the device and the database."""
+        """Compute what `store` needs of each picture. Called in another thread, without the device or the database."""
 
     def store(self, images: Sequence[GeneratedImage], prepared: Sequence[Any]) -> None:
-        """Do the rest for the images that were recorded, in the main thread."""
+        """Store what was prepared, for images whose rows are committed. Called in the main thread."""
 
 
 # What other packages do with the images of a job; asked for once for each job.

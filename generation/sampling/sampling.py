@@ -196,7 +196,7 @@ def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[],
 def _faults_of_the_call(loaded: Loaded, order: Order) -> Iterator[None]:
     """Turn an error of a call into Refused: no signature says which values and which parts a class can use.
 
-    It would come again at every attempt. An error of the device passes.
+    Another attempt would end in the same error. Errors of the device are not turned, because another attempt may pass.
     """
     try:
         yield

@@ -28,7 +28,6 @@ from tests.journeys.tour import PICTURES, Tour
 
 __all__ = ["tour"]
 pytestmark = [pytest.mark.django_db(transaction=True), *([] if PICTURES else [pytest.mark.slow])]
-PASSWORD = "a new and long password"
 VOTES = [["A"] * 5, ["B"] * 5, ["A", "A", "A", "B", "A"]] * 4
 
 

@@ -29,7 +29,7 @@ SECONDS_BETWEEN_LINES = 10.0  # if the output is not a terminal
 
 
 class Command(StudyCommand):
-    """Fetches exactly the files that are used, into the hub's cache. Stop and repeat it: it goes on where it was."""
+    """Fetches exactly the files that are used, into the hub's cache. A second run continues where the first stopped."""
 
     help = __doc__
 

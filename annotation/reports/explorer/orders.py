@@ -106,7 +106,7 @@ def select_comparisons(
     return tuple(sorted(of_pair, key=order.key))
 
 
-def most_telling(rows: Sequence[ComparisonRow], *, most: int = MOST_TELLING) -> tuple[tuple[ComparisonRow, str], ...]:
+def most_telling(rows: Sequence[ComparisonRow]) -> tuple[tuple[ComparisonRow, str], ...]:
     """Return the few comparisons that show the most, each with the reason.
 
     They are taken in turn from three orders: by disagreement, by split votes and by margin.
@@ -117,6 +117,6 @@ def most_telling(rows: Sequence[ComparisonRow], *, most: int = MOST_TELLING) -> 
     clear = [(row, "large margin") for row in select_comparisons(analysed, by="margin")]
     chosen: dict[int, tuple[ComparisonRow, str]] = {}
     for candidate in chain.from_iterable(zip_longest(disagree, split_votes, clear)):
-        if candidate and len(chosen) < most:
+        if candidate and len(chosen) < MOST_TELLING:
             chosen.setdefault(candidate[0].position, candidate)
     return tuple(chosen.values())

@@ -65,7 +65,7 @@ class PilotPlan:
 
 @dataclass(frozen=True, slots=True)
 class PilotResult:
-    """What a pilot says. reliability, flips: None while it is sealed.
+    """The result of a pilot. reliability, flips: None while it is sealed.
 
     flips: the share of the metric's winners that a fresh draw of seeds would change; None with flips_reason if it is
     unknown. agreement, baseline: what the plans assume about the metric and about always naming one model. plans: for

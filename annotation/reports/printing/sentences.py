@@ -7,8 +7,6 @@ from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.bias import PositionBias
 from scoring.statistics.people.reliability import Reliability
 
-MOST_WORDS = 35  # of a sentence that a reader takes in at once
-
 
 def short_metric(metric: str) -> str:
     """Return a metric's name without its encoder, which the page names once.

@@ -256,9 +256,10 @@ def _remove_some(source: Import, score_ids: Sequence[int]) -> None:
 
 # --- which way a metric points ------------------------------------------------------------------
 def score_direction(study: Study, metric: str, *, told: bool | None) -> bool:
-    """Return whether a higher score by the metric is more consistent, as told or as the study knows.
+    """Return whether a higher score by the metric is more consistent.
 
-    Raises Refused if nobody has said it, and if it was told otherwise than the study knows.
+    told: the direction that the import names, or None. The study knows the direction of a metric that it has scores of.
+    Raises Refused if neither says it, and if they contradict each other.
     """
     known = _known(study, metric)
     if known is None and told is None:

@@ -172,7 +172,7 @@ class Question:
 
     @property
     def design_effect(self) -> float:
-        """By how much clusters widen the variance of the agreement: Kish's 1 + (size - 1) correlation."""
+        """The factor by which clusters widen the variance of the agreement: Kish's 1 + (size - 1) correlation."""
         return 1 + (self.design.cluster_size - 1) * self.assumptions.cluster_correlation
 
     @property

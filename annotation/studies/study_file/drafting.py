@@ -8,7 +8,6 @@ import tomli_w
 
 from annotation.studies.study_file.lines import toml_document
 
-Value = str | int | float | bool
 Path = tuple[str, ...]
 
 MODEL_KEYS = "abcdefgh"  # of the models that have a field; further ones are tables of the file

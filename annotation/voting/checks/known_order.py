@@ -1,7 +1,7 @@
 """Pairs of known order, made from the study's own images, for practice, worked examples and the ladder of checks.
 
-One set shows one prompt by one model. In the other set, some images are the same model's images of other prompts. So it
-is known which set is more consistent, and the pair says nothing about the models.
+In one set, all images show one prompt. In the other set, some images show other prompts. Both sets are by the same
+model, so it is known which one is more consistent, and the pair says nothing about the models.
 """
 
 import math

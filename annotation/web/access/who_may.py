@@ -89,7 +89,7 @@ ADDRESSES = {
     "tokens": Access(RESEARCHER, RESEARCHER),
     "plan": Access(RESEARCHER),
     "plan-curves": Access(RESEARCHER),
-    "study": Access(VIEWER),  # without links for viewers
+    "study": Access(VIEWER),  # a viewer's page has no personal links
     "study-live": Access(VIEWER),  # what the overview's cards show
     "study-pilot": Access(VIEWER, EDITOR),
     "study-settings": Access(VIEWER, EDITOR),

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from annotation.web.access.tokens import TokenCipher
 
 VIEWERS = TokenCipher(b"semblance viewers of images", ">Q")  # annotator id
-# Each page of the annotator renews it. A browser sends all that it has, and a computer of a laboratory may see fifty
-# people a day: of more than about 130 cookies the web server would refuse the request.
+# How long the cookie lives. Each page of the annotator renews it. A laboratory's computer may collect the cookies of
+# fifty people a day; it sends them all, and the web server would refuse a request with more than about 130.
 SECONDS = 2 * 24 * 3600
 
 

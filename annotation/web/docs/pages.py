@@ -86,7 +86,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 @require_safe
 @researcher_page
 def document(request: HttpRequest, name: str) -> HttpResponse:
-    """Show a document. An unknown name gets the list of those that there are."""
+    """Show a document; for an unknown name, the list of all documents."""
     shown = document_of(name.removesuffix(".md"))
     if shown is None:
         return render(request, "web/docs/docs.html", {"documents": DOCUMENTS, "missing": name}, status=404)

@@ -50,7 +50,7 @@ class Study:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences about what should be looked at."""
+        """What is doubtful in the study, in sentences."""
         return list(self.document["warnings"])
 
     @property
@@ -143,7 +143,7 @@ class Study:
         return wait_for(ask, seconds=seconds, what=f"All votes of {self.name}")
 
     def make_pilot(self, *, prompts: int | None = None, overlap: int | None = None) -> "Study":
-        """Make a pilot of a draft or ready study, and return it. Its prompts are drawn, and leave this study."""
+        """Create a pilot of a draft or ready study, and return it. Prompts drawn from this study are moved into it."""
         body = {name: value for name, value in (("prompts", prompts), ("overlap", overlap)) if value is not None}
         return Study(self._connection, self._connection.call("make_pilot", body=body, slug=self.slug).document)
 

@@ -240,14 +240,6 @@ def _kept_draws(cluster_count: int, resamples: int, seed: int) -> NDArray[np.uin
     return np.concatenate([_draws(rng, block, cluster_count) for block in blocks]).astype(np.uint16)
 
 
-def forget_draws() -> None:
-    """Free the cached draws, for example before a time measurement.
-
-    >>> forget_draws()
-    """
-    _kept_draws.cache_clear()
-
-
 def _draws(rng: np.random.Generator, block: int, cluster_count: int) -> Integers:
     drawn = rng.integers(0, max(1, cluster_count), size=(block, cluster_count))
     drawn += np.arange(block)[:, np.newaxis] * cluster_count

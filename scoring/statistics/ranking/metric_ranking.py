@@ -179,7 +179,8 @@ class Concordance:
 def concordance(people: PeopleRanking, metric: MetricRanking) -> Concordance:
     """Compare two rankings of K models.
 
-    The intervals follow from both rank sets: pairs that both are sure of count as ordered, others may go either way.
+    The intervals follow from both rank sets: pairs of models that both sets order count as ordered, and
+    any other pair may be in either order.
     So they hold at 1 minus the sum of both errors (two sets at .975 give .95), and are wide rather than wrong: to
     resample models is no option with six of them, and resampled strengths would make each near tie look like discord.
     Raises ValueError for rankings of different numbers of models.

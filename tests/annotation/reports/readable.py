@@ -5,9 +5,9 @@ import re
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import points
 from annotation.reports.printing.drawn_numbers import MOST_SHOWN
-from annotation.reports.printing.sentences import MOST_WORDS
 from annotation.reports.sections.contents import chapters
 
+MOST_WORDS = 35  # of a sentence that a reader takes in at once
 _QUOTED = re.compile("“[^”]*”")
 _ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“−])")
 

@@ -7,7 +7,7 @@ resample, written out vote by vote.
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise, product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Literal
 
@@ -335,12 +335,3 @@ def votes_below(rows: Sequence[Comparison], target: float) -> int | None:
         if right / len(rows) < target - 1e-12:
             return spent
     return None
-
-
-def longest_run(sides: Sequence[str]) -> int:
-    """Most equal neighbours that are a side."""
-    best = run = 0
-    for before, after in pairwise(["", *sides]):
-        run = 0 if after == "tie" else run + 1 if after == before else 1
-        best = max(best, run)
-    return best

@@ -35,8 +35,8 @@ _INVALID = (
 class MetricNoise:
     """A metric under other images. comparisons: with votes, its scores and its images. images: in each set.
 
-    noise: what a fresh draw of seeds would do. fewer: with fewer of these images, on `compared` of the comparisons,
-    drawn at random if there are many.
+    noise: how much a fresh draw of seeds would change. fewer: the same metric with fewer of these images, on `compared`
+    comparisons, which are drawn at random if there are many.
     """
 
     metric: str

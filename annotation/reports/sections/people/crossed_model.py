@@ -72,7 +72,7 @@ def _rows(model: CrossedModel, a: str) -> tuple[Row, ...]:
 
 
 def _parts(model: CrossedModel, study: StudyFacts) -> Table:
-    """The variances of the effects, and what each part makes of the variance of a vote."""
+    """The variances of the effects, and the share that each has of the variance of a vote."""
     variances = {part.name: part.variance for part in model.variances}
     shares = {part.name: percent(part.share) for part in model.shares}
     rows = []

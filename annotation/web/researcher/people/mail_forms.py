@@ -1,4 +1,4 @@
-"""The forms of invitations and reminders by e-mail, and what became of each mail."""
+"""The forms of invitations and reminders by e-mail, and the list of the mails with their states."""
 
 from typing import Any
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from celery.canvas import Signature
-from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
@@ -23,7 +23,7 @@ from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.transitions import advance, launch
 from annotation.studies.lifecycle.workers import missing_worker
 from generation.machines.workers import leave_sign
-from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet, RefusedSeed
+from generation.models import ENDPOINT_TASK, DiffusionModel, EndpointAccount, GenerationJob, ImageSet, RefusedSeed
 from generation.recorded_images.records import record_image
 from jobs import messages
 from jobs.refusals import Refused
@@ -95,7 +95,7 @@ def make_images(study: Study) -> None:
     GenerationJob.objects.update(state=GenerationJob.State.DONE)
 
 
-def test_what_cannot_be_made_again_is_marked(study: Study, account: EndpointAccount, admin_user: User) -> None:
+def test_what_cannot_be_made_again_is_marked(study: Study, account: EndpointAccount, admin_client: Client) -> None:
     launch(study=study)
     advance(study)
     make_images(study)
@@ -104,48 +104,45 @@ def test_what_cannot_be_made_again_is_marked(study: Study, account: EndpointAcco
     assert study.events.get(verb="generated").detail == {"not_reproducible": "Beta"}
     said = notices(gather(study, manifest=current_manifest(study)))
     assert "Not reproducible: the images of Beta were made without seeds." in said
-    client = Client()
-    client.force_login(admin_user)
-    page = client.get(reverse("study", args=[study.slug])).content.decode()
+    page = admin_client.get(reverse("study", args=[study.slug])).content.decode()
     assert SENTENCE in page
     assert f"{study.slug}: {SENTENCE}" in status(study)
     assert json.loads(status(study, "--format", "json"))["endpoints"] == [SENTENCE]
 
 
-def test_retrying_its_jobs_names_the_price_and_asks_first(
-    study: Study, account: EndpointAccount, admin_user: User
-) -> None:
+def failed_jobs(study: Study, model: DiffusionModel) -> QuerySet[GenerationJob]:
+    """Launch the study, let the jobs of one model fail, and return them."""
     launch(study=study)
     advance(study)
-    jobs = GenerationJob.objects.filter(image_set__diffusion_model=study.diffusion_models[1])
-    jobs.update(state=GenerationJob.State.FAILED, error="the painter is ill")
-    client = Client()
-    client.force_login(admin_user)
+    jobs = GenerationJob.objects.filter(image_set__diffusion_model=model)
+    jobs.update(state=GenerationJob.State.FAILED, error="it is ill")
+    return jobs
+
+
+def test_retrying_its_jobs_names_the_price_and_asks_first(
+    study: Study, account: EndpointAccount, admin_client: Client
+) -> None:
+    jobs = failed_jobs(study, study.diffusion_models[1])
     address = reverse("study-action", args=[study.slug, "retry"])
-    asked = client.post(address).content.decode()
+    asked = admin_client.post(address).content.decode()
     count = sum(len(job.seeds) for job in jobs)
     sentence = f"At most {count} images will be asked of the endpoint painter, which may cost {count * 0.04:.2f} USD."
     assert sentence in asked
     assert set(jobs.values_list("state", flat=True)) == {GenerationJob.State.FAILED}
-    client.post(address, {"confirmed": "yes"})
+    admin_client.post(address, {"confirmed": "yes"})
     assert set(jobs.values_list("state", flat=True)) == {GenerationJob.State.QUEUED}
 
 
 def test_the_list_of_jobs_names_the_price_before_any_of_them_is_queued(
-    study: Study, account: EndpointAccount, admin_user: User
+    study: Study, account: EndpointAccount, admin_client: Client
 ) -> None:
-    launch(study=study)
-    advance(study)
-    jobs = GenerationJob.objects.filter(image_set__diffusion_model=study.diffusion_models[1])
-    jobs.update(state=GenerationJob.State.FAILED, error="the painter is ill")
-    client = Client()
-    client.force_login(admin_user)
+    jobs = failed_jobs(study, study.diffusion_models[1])
     chosen = list(jobs.values_list("pk", flat=True))
     count = sum(len(job.seeds) for job in jobs)
 
     def states_after(action: str) -> tuple[str, set[str]]:
         data = {"action": action, "_selected_action": chosen}
-        page = client.post(reverse("admin:generation_generationjob_changelist"), data, follow=True)
+        page = admin_client.post(reverse("admin:generation_generationjob_changelist"), data, follow=True)
         return page.content.decode(), set(jobs.values_list("state", flat=True))
 
     page, states = states_after("retry")
@@ -157,14 +154,9 @@ def test_the_list_of_jobs_names_the_price_before_any_of_them_is_queued(
     assert states == {"queued"}
 
 
-def test_retrying_other_jobs_asks_nothing(study: Study, account: EndpointAccount, admin_user: User) -> None:
-    launch(study=study)
-    advance(study)
-    jobs = GenerationJob.objects.filter(image_set__diffusion_model=study.diffusion_models[0])
-    jobs.update(state=GenerationJob.State.FAILED, error="no memory")
-    client = Client()
-    client.force_login(admin_user)
-    client.post(reverse("study-action", args=[study.slug, "retry"]))
+def test_retrying_other_jobs_asks_nothing(study: Study, account: EndpointAccount, admin_client: Client) -> None:
+    jobs = failed_jobs(study, study.diffusion_models[0])
+    admin_client.post(reverse("study-action", args=[study.slug, "retry"]))
     assert set(jobs.values_list("state", flat=True)) == {GenerationJob.State.QUEUED}
 
 

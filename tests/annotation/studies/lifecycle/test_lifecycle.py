@@ -17,6 +17,7 @@ from annotation.studies.warnings.image_warnings import image_warnings
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet
 from generation.plans.image_sets import plan_imported_set
 from generation.recorded_images.records import record_image
+from jobs.models import LeasedJob
 from jobs.refusals import Refused
 from scoring.models import ScoringJob, SetScore
 from tests.annotation.studies.worker import FakeWorker
@@ -375,29 +376,23 @@ def test_dropping_a_seed_from_both_sets(worker: FakeWorker, researcher: User) ->
     assert study.events.get(verb="seed dropped").detail == detail
 
 
-def test_dropping_the_seed_of_a_failed_job_lets_the_study_go_on(worker: FakeWorker) -> None:
+@pytest.mark.parametrize(
+    ("broken", "error", "seed"),
+    [(GenerationJob, "Black image.", 11), (ScoringJob, "The embedding of seed 22 is zero.", 22)],
+)
+def test_dropping_the_seed_of_a_failed_job_lets_the_study_go_on(
+    worker: FakeWorker, broken: type[LeasedJob], error: str, seed: int
+) -> None:
     study = a_generated_study(comparisons=1)
     launch(study=study)
-    worker.broken[GenerationJob.task_name] = "Black image."
+    worker.broken[broken.task_name] = error
     worker.work_off()
     worker.broken.clear()
-    drop_seed(study=study, position=0, seed=11)
+    drop_seed(study=study, position=0, seed=seed)
     worker.work_off()
     study.refresh_from_db()
     assert study.state == State.READY
-    assert sorted(set(GeneratedImage.objects.values_list("seed", flat=True))) == [22, 33]
-
-
-def test_dropping_a_seed_of_a_set_that_cannot_be_scored(worker: FakeWorker) -> None:
-    study = a_generated_study(comparisons=1)
-    launch(study=study)
-    worker.broken[ScoringJob.task_name] = "The embedding of seed 22 is zero."
-    worker.work_off()
-    worker.broken.clear()
-    drop_seed(study=study, position=0, seed=22)
-    worker.work_off()
-    study.refresh_from_db()
-    assert study.state == State.READY
+    assert set(study.comparisons.values_list("image_set_a__images__seed", flat=True)) == {11, 22, 33} - {seed}
 
 
 @pytest.mark.parametrize("is_shared", [False, True])
