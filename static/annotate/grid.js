@@ -13,7 +13,7 @@ function cellOf(count, columns, width, height, gap) {
 }
 
 /** Return the grid for `count` images in a box: {columns, cell}. Prefer full rows, then squares, then width. */
-export function gridIn(count, width, height, gap) {
+function gridIn(count, width, height, gap) {
   const grids = Array.from({ length: count }, (_, index) => ({
     columns: index + 1,
     rows: Math.ceil(count / (index + 1)),
