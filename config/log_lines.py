@@ -1,4 +1,4 @@
-"""Which lines are logged, and how: `logging` of the standard library and structlog write the same lines."""
+"""The choice and the form of log lines: `logging` of the standard library and structlog write the same lines."""
 
 from typing import Any
 

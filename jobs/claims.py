@@ -22,7 +22,7 @@ MOST_ATTEMPTS = 3
 LOST_MESSAGE_AFTER = timedelta(minutes=2)
 MESSAGES_AT_ONCE = 500  # most rows that one `reap` marks for a new message: an UPDATE blocks SQLite's other writers
 CANDIDATES = 16  # jobs that a claim tries before it looks again: other workers may be quicker with the first ones
-TRIED = "Tried again: "  # what the error of a job begins with that is queued again
+TRIED = "Tried again: "  # begins the error of a job that is queued again
 State = LeasedJob.State
 J = TypeVar("J", bound=LeasedJob)
 

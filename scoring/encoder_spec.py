@@ -78,7 +78,7 @@ class EncoderSpec:
 
 @dataclass(frozen=True, slots=True)
 class ComparerSpec:
-    """What compares two images: its kind, and the local folder of its weights.
+    """A comparer of two images: its kind, and the local folder of its weights.
 
     >>> ComparerSpec(kind="lpips", checkpoint="/data/models/lpips-alex").identity
     'lpips:lpips-alex'
@@ -114,7 +114,7 @@ Embeddings = NDArray[np.float32]
 
 
 class _Weighted(Protocol):
-    """What has weights, by which stored rows are told apart."""
+    """A thing with weights, whose identity and fingerprint tell stored rows apart."""
 
     @property
     def identity(self) -> str:
@@ -126,7 +126,7 @@ class _Weighted(Protocol):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How it computes, dtype, device, versions and the hash of its files, as JSON."""
+        """The way it computes, dtype, device, versions and the hash of its files, as JSON."""
 
 
 class ImageEncoder(_Weighted, Protocol):
@@ -141,7 +141,7 @@ class ImageEncoder(_Weighted, Protocol):
 
 
 class Comparer(_Weighted, Protocol):
-    """What gives the distances of images: LPIPS, with its weights in memory."""
+    """A source of the distances of images: LPIPS, with its weights in memory."""
 
     @property
     def spec(self) -> ComparerSpec:

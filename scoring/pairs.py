@@ -14,7 +14,7 @@ STORED_TYPE = np.dtype("<f8")  # the same bytes on every machine
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What pairwise values are: similarities, or distances with the bandwidth h of exp(-d^2 / h^2), None for 1 - d."""
+    """Similarities, or distances with the bandwidth h of exp(-d^2 / h^2), None for 1 - d."""
 
     are_distances: bool = False
     bandwidth: float | None = None

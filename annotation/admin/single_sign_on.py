@@ -14,7 +14,7 @@ for _model in (SocialAccount, SocialApp, SocialToken):  # the issuer is in the s
 
 @admin.register(SocialAccount)
 class BindingAdmin(AdminsOnly):
-    """Which account a person of the issuer logs in to. If deleted, the next login finds the account by e-mail."""
+    """The binding of an issuer's person to an account. If deleted, the next login finds the account by e-mail."""
 
     fields = ("user", "uid", "last_login", "date_joined")
     list_display = fields

@@ -1,4 +1,4 @@
-"""What accounts may do, and did: roles in a study, links to its closed report, tokens of the API, the audit."""
+"""Rights and acts of accounts: roles in a study, links to its closed report, tokens of the API, the audit."""
 
 from typing import Any, ClassVar, NoReturn
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 
 class Assignment(models.Model):
-    """What one annotator was shown for one comparison: stored, never computed again.
+    """One comparison as one annotator was shown it: stored, never computed again.
 
     Kind main is the comparison itself. Repeat, ladder and instructed are checks, given out among the comparisons and
     counted apart (see `voting.checks`); practice comes before them. A main assignment holds a slot of its comparison

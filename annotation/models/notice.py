@@ -72,7 +72,7 @@ def every_kind() -> list[str]:
 
 
 class NoticeSettings(models.Model):
-    """Which kinds of notices an account wants on its page and by e-mail. Without a row: all on the page, no mail."""
+    """The kinds of notices that an account wants on its page and by e-mail. Without a row: all on the page, no mail."""
 
     account = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notice_settings")
     on_page = models.JSONField(default=every_kind)

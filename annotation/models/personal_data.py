@@ -1,4 +1,4 @@
-"""What is personal in the data about an annotator: the one list that erasure, retention, audit and the record read.
+"""The personal data of an annotator: the one list that erasure, retention, audit and the record read.
 
 A test compares it with the tables, so a new text about a person stands here or is named there as not personal.
 """

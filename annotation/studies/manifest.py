@@ -83,7 +83,7 @@ class PromptPlan(Section):
 
 
 class AnnotationPlan(Section):
-    """How votes are collected."""
+    """The rules by which votes are collected."""
 
     overlap: int = Field(default=5, ge=1, le=1000)
     early_stopping: bool = False
@@ -140,7 +140,7 @@ class Texts(Section):
 
 
 class Leak(Section):
-    """What a metric has seen of the study that judges it: votes of annotators by name, or the prompts."""
+    """The data of this study that a metric was made with: votes of annotators by name, or the prompts."""
 
     annotators: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)], ...] = ()
     prompts: bool = False
@@ -162,7 +162,7 @@ class AnalysisPlan(Section):
 
     @property
     def annotator_tolerance(self) -> float:
-        """How far the metric may fall short of an annotator and still replace one: the epsilon of the test."""
+        """The share by which a metric may fall short of an annotator and still replace one: the test's epsilon."""
         return TOLERANCES[self.annotator_skill]
 
 

@@ -26,7 +26,7 @@ Pair = tuple[str, str]
 
 
 class PairsPlan(Section):
-    """Which models are compared on each prompt: all pairs, those of a list, or a balanced draw of a wanted size."""
+    """The pairs of models to compare on each prompt: all, those of a list, or a balanced draw of a wanted size."""
 
     design: Literal["all", "balanced"] = "all"
     list: tuple[tuple[ModelKey, ModelKey], ...] = Field(default=(), max_length=2000)

@@ -11,7 +11,7 @@ SIDES: tuple[Side, Side] = ("a", "b")
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How one comparison is shown: the side (A or B) on the left, and the image ids of both sides in their order."""
+    """A comparison as it is shown: the side (A or B) on the left, and the image ids of both sides in their order."""
 
     left_model: Side
     left_images: list[int]

@@ -49,7 +49,7 @@ class CastState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What the annotator's page sends. Times are the browser's; response_ms: from images painted to choice made."""
+    """A vote as the page sends it. Times are the browser's; response_ms: from images painted to choice made."""
 
     vote_id: uuid.UUID
     choice: str

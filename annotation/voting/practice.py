@@ -34,7 +34,7 @@ def practised(*, annotator: Annotator, number: int) -> Assignment | None:
 
 
 def practice_count(annotator: Annotator) -> int:
-    """How many practice comparisons the annotator has answered."""
+    """Return the number of practice comparisons that the annotator has answered."""
     return Assignment.objects.filter(annotator=annotator, kind=PRACTICE, state=Assignment.State.VOTED).count()
 
 

@@ -64,12 +64,12 @@ class QualityRules:
 
     @property
     def check_count(self) -> int:
-        """How many checks there are."""
+        """The number of checks."""
         return len(self.ladder) + self.repeats + self.instructed
 
     @property
     def decisive_count(self) -> int:
-        """How many checks the rule `checks_failed` counts: those with half of the images replaced, and instructed."""
+        """The number of checks for the rule `checks_failed`: those with half of the images replaced, and instructed."""
         return sum(share >= 0.5 for share in self.ladder) + self.instructed
 
     def probability(self, rule: QualityRule) -> float:

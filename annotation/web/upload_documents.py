@@ -40,7 +40,7 @@ class FileIn(_Sent):
 
 
 class UploadIn(_Sent):
-    """What will come, and how it is imported. The same description, sent again, continues the upload."""
+    """The files to come, and how they are imported. The same description, sent again, continues the upload."""
 
     kind: Literal["images", "votes", "scores"]
     files: list[FileIn] = Field(min_length=1, max_length=MOST_FILES)

@@ -1,4 +1,4 @@
-"""Which addresses of the network may be connected to: public ones, and private ones that the admin lists."""
+"""The network addresses that may be connected to: public ones, and private ones that the admin lists."""
 
 import socket
 from collections.abc import Callable, Sequence

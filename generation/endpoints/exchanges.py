@@ -25,7 +25,7 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a request may take: seconds in all, bytes of the answer, and the private addresses that are listed."""
+    """The limits of a request: seconds in all, bytes of the answer, and the private addresses that are listed."""
 
     seconds: float
     byte_count: int

@@ -1,4 +1,4 @@
-"""What is asked of an endpoint, what it answers, and how a request may fail. Pure."""
+"""Requests to an endpoint, its answers, and the ways in which a request fails. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any

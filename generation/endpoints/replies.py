@@ -1,4 +1,4 @@
-"""What an HTTP answer means: made, refused for its content, not now, or an error to mend. Pure."""
+"""The meaning of an HTTP answer: made, refused for its content, not now, or an error to mend. Pure."""
 
 from email.utils import parsedate_to_datetime
 

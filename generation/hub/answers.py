@@ -1,4 +1,4 @@
-"""What an answer of the hub means: a refusal that a person must mend, or a fault that passes by itself."""
+"""The meaning of an answer of the hub: a refusal that a person must mend, or a fault that passes by itself."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a model needs from the hub, and whether it is on this machine. Needs no network and no torch."""
+"""The files that a model needs from the hub, and whether they are on this machine. Needs no network and no torch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What follows when a job fails because of its device. No broken card stops all jobs, and no job breaks all cards.
+"""Handle a job that fails because of its device. No broken card stops all jobs, and no job breaks all cards.
 
 A card that failed on two different jobs takes no more until a person readmits it. A job that failed on two cards has
 failed for good, and counts against neither of them. Loads torch only to read an error.

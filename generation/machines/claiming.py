@@ -1,4 +1,4 @@
-"""Which generation jobs this process may take, and which it takes first."""
+"""Choose the generation jobs that this process may take, and those that it takes first."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -16,7 +16,7 @@ J = TypeVar("J", bound=LeasedJob)
 
 
 class _Process:
-    """What this process has in memory: the model whose images it made last."""
+    """The contents of this process's memory: the model whose images it made last."""
 
     loaded: DiffusionModel | None = None
 

@@ -11,7 +11,7 @@ import torch
 
 
 class Fault(Enum):
-    """What an error says about the device."""
+    """The meaning of an error for the device."""
 
     MEMORY = "memory"  # full; what is smaller may fit
     STICKY = "sticky"  # every later call of this process fails too: only a new process helps

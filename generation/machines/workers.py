@@ -1,4 +1,4 @@
-"""What is known of the worker processes: their signs of life, and which jobs each may take.
+"""The worker processes: their signs of life, and which jobs each may take.
 
 A sign tells which queue is served, by which version, on which card, also during long tasks. A process of another
 version than the control worker's, or on a card that is refused, takes no jobs and says why.

@@ -26,7 +26,7 @@ class Card(models.Model):
 
 
 class CardFailure(models.Model):
-    """A job after which a card could not go on. Readmitting the card deletes its failures."""
+    """A job that left a card unusable. Readmitting the card deletes its failures."""
 
     card = models.ForeignKey(Card, on_delete=models.CASCADE, related_name="failures")
     task_name = models.CharField(max_length=100, help_text="The kind of the job.")
@@ -68,7 +68,7 @@ class WorkerSign(models.Model):
 
 
 class FileFetch(models.Model):
-    """How far a host has fetched the files of a revision, as its pages and commands show it.
+    """The progress of a host in fetching the files of a revision, as its pages and commands show it.
 
     `selection` is the variant of a checkpoint or the file of a LoRA. `error` is why the fetch waits, if it does.
     """

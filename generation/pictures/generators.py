@@ -1,4 +1,4 @@
-"""What programs that make images write into their PNG files: ComfyUI's `prompt` and `workflow`, A1111's `parameters`.
+"""The data that image programs write into their PNG files: ComfyUI's `prompt` and `workflow`, A1111's `parameters`.
 
 None of it is trusted: it is cut to a bounded size, and only recorded.
 """

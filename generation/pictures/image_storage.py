@@ -1,4 +1,4 @@
-"""What the image files need of a storage: Django's storage API, and four promises that it does not make.
+"""The storage of the image files: Django's storage API, and four promises that it does not make.
 
 A file is whole or absent; a file that was put survives a power cut; a path is never written by two workers with other
 contents; and an outage is distinguished from a file that is missing.

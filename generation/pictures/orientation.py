@@ -1,4 +1,4 @@
-"""How EXIF says that an image must be turned."""
+"""Read from EXIF how an image must be turned."""
 
 import struct
 

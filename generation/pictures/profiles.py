@@ -1,4 +1,4 @@
-"""Which ICC profiles are applied, which are ignored as in browsers, and which are refused. Pure."""
+"""Decide whether an ICC profile is applied, ignored as in browsers, or refused. Pure."""
 
 import struct
 from collections.abc import Mapping, Sequence

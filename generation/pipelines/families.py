@@ -21,7 +21,7 @@ WANTED = ("prompt", "width", "height", "num_inference_steps", "num_images_per_pr
 
 @dataclass(frozen=True)
 class Family:
-    """What is known of a class beyond the signature of its call."""
+    """Facts about a class beyond the signature of its call."""
 
     arguments: Mapping[str, Any] = field(default_factory=dict)  # of every call, unless the model's options differ
     # Sizes of the transformer's latents for which the class samples at the nearest trained size, and resizes.

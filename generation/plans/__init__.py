@@ -1,1 +1,1 @@
-"""What images are to be made: image sets, sampling parameters, and the orders of queued jobs."""
+"""The plan of the images to make: image sets, sampling parameters, and the orders of queued jobs."""

@@ -1,4 +1,4 @@
-"""What is sampled: a model, a prompt, and the sampling parameters."""
+"""The order of a sampling: a model, a prompt, and the sampling parameters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What killed processes left behind, and images whose rows are recorded but whose files are gone."""
+"""Files that killed processes left behind, and images whose rows are recorded but whose files are gone."""
 
 import re
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 @dataclass(frozen=True, slots=True)
 class VerificationOptions:
-    """What a verification may change. `advance` is called after each image.
+    """The changes that a verification may make. `advance` is called after each image.
 
     asks_endpoints: whether endpoints are asked again for their images, which may cost money.
     """
@@ -44,7 +44,7 @@ class VerificationOptions:
 
 @dataclass(slots=True)
 class Verified:
-    """What a verification found. lost, damaged: paths of images; orphans: paths of files without a row.
+    """The result of a verification. lost, damaged: paths of images; orphans: paths of files without a row.
 
     of_endpoints: how many of the lost and damaged images only the named endpoint could make again.
     blocked: paths of files that cannot be replaced, because a folder is in their place, or a file in their folder's.

@@ -1,4 +1,4 @@
-"""What an image depends on besides its model, prompt and parameters: code, drivers, and how the device computes.
+"""The circumstances of an image besides its model, prompt and parameters: code, drivers, and how the device computes.
 
 It loads torch. Everything here is recorded with each image, and compared when an image is made again.
 """

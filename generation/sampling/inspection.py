@@ -27,7 +27,7 @@ _READ_BYTES = 20_000  # of a model card or licence, whose beginning says what is
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a check found. byte_count: of the used files. The hashes are those that are recorded with each image.
+    """The result of a check. byte_count: of the used files. The hashes are those that are recorded with each image.
 
     licence: as the checkpoint's own files state it; empty if they do not.
     """

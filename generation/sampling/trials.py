@@ -30,7 +30,7 @@ State = ModelTrial.State
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial found. Sizes are width and height in pixels; `memory_gib` is the device's peak, None on a CPU.
+    """The result of a trial. Sizes are width and height in pixels; `memory_gib` is the device's peak, None on a CPU.
 
     picture: the image as the WebP file of its `grid2x` rendition, in base64; about 10 KB, so the row holds it.
     """

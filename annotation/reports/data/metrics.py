@@ -128,7 +128,7 @@ def seconds_per_thousand(study: Study, metrics: Iterable[str]) -> dict[str, floa
     times = {}
     for metric, taken, images in rows:
         _, _, source = metric.partition("/")
-        encoder = encoders.get(source.removeprefix("pairs:"))  # or what compares two images
+        encoder = encoders.get(source.removeprefix("pairs:"))  # comparers of two images are stored as encoders too
         if encoder or not source:
             embedding = encoder.timed_seconds / encoder.timed_images if encoder else 0.0
             times[metric] = 1000 * (taken / images + embedding)

@@ -196,7 +196,7 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class LeakRow:
-    """What a metric has seen of the study, as the manifest declares it: an annotator's votes, or the prompts.
+    """The data of this study that a metric was made with, by the manifest: an annotator's votes, or the prompts.
 
     name: of the annotator as declared, empty for the prompts. pseudonym: of the annotator, empty if none has the name.
     """

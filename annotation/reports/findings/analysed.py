@@ -150,7 +150,7 @@ def votes_for_reliability(data: UnsealedData, *, with_excluded: bool = False) ->
 
 
 def first_votes(manifest: Manifest) -> int | None:
-    """How many votes of each comparison come before any early stop; None if the study does not stop early."""
+    """Return the number of votes of each comparison before any early stop; None if the study does not stop early."""
     plan = manifest.annotation
     return plan.overlap // 2 + 1 if plan.early_stopping else None
 

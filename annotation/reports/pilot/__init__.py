@@ -1,1 +1,1 @@
-"""What a pilot says about the study that it is a pilot of."""
+"""The results of a pilot, for the study that it is a pilot of."""

@@ -31,7 +31,7 @@ DIGITS = 4  # decimals that an assumption keeps
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How well the people of the pilot agree: pairwise agreement, Krippendorff's alpha, Gwet's AC1.
+    """The agreement among the people of the pilot: pairwise agreement, Krippendorff's alpha, Gwet's AC1.
 
     The intervals speak about annotators like these where the pilot has enough people, and else about these annotators;
     `population` says which. tie_share: of all counted votes.
@@ -87,7 +87,7 @@ class PilotResult:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What plans assume about the metric: its agreement, and the agreement of always naming one model."""
+    """The assumptions of the plans about the metric: its agreement, and the agreement of always naming one model."""
 
     agreement: float
     baseline: float
@@ -120,7 +120,7 @@ class Plans:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the plans of a pilot depend on: people's agreement, its interval, and everything else of a question."""
+    """The input of a pilot's plans: people's agreement, its interval, and everything else of a question."""
 
     seen: Estimate
     question: Question

@@ -1,1 +1,1 @@
-"""What sections are printed with: blocks, numbers, names and phrases as a reader sees them."""
+"""The means by which sections are printed: blocks, numbers, names and phrases as a reader sees them."""

@@ -1,4 +1,4 @@
-"""What the evidence of a study that stops when its claim is decided says, in words. Pure."""
+"""Sentences about the evidence of a study that stops when its claim is decided. Pure."""
 
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.findings.study.study_facts import StudyFacts

@@ -131,7 +131,7 @@ def retention_effects(study: Study) -> tuple[list[str], list[str]]:
 # --- erasure of one person ----------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class ErasureEffects:
-    """What an erasure removes, and what stays, as sentences."""
+    """Return sentences on the data that an erasure removes, and on those that stay."""
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]

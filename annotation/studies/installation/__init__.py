@@ -1,1 +1,1 @@
-"""What the admins of an installation look after: accounts, models, jobs, and the disk."""
+"""The things that the admins of an installation manage: accounts, models, jobs, and the disk."""

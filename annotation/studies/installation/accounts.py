@@ -36,7 +36,7 @@ DELETE_BINDINGS = (
 
 
 class Kind(NamedTuple):
-    """What an account may do in the installation. name: as in forms and addresses."""
+    """The rights of an account in the installation. name: as in forms and addresses."""
 
     name: str
     label: str

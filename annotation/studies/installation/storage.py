@@ -1,4 +1,4 @@
-"""What lies on the disk and in the database of the installation: files and bytes, and what may be removed.
+"""The contents of the installation's disk and database: files and bytes, and what may be removed.
 
 Walking a folder of millions of files takes minutes, so bytes are counted at most once an hour. Images are counted by
 their rows, which hold the size of each file.
@@ -98,7 +98,7 @@ BY_NAME = {place.name: place for place in PLACES}
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much lies in a place. is_more: the walk ended early, so both are lower limits."""
+    """The number of files in a place, and their bytes. is_more: the walk ended early, so both are lower limits."""
 
     files: int
     bytes: int
@@ -107,7 +107,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What the page of the storage shows. free, total: of the disk of the var folder, None if it cannot be read."""
+    """The values of the storage page. free, total: of the disk of the var folder, None if it cannot be read."""
 
     counted_at: datetime
     images: Size

@@ -1,4 +1,4 @@
-"""Which encoder embeds the images of a job straight after they are made: generation itself knows no score."""
+"""Choose the encoder that embeds the images of a job straight after they are made: generation itself knows no score."""
 
 from collections.abc import Sequence
 

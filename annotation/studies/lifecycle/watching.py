@@ -1,4 +1,4 @@
-"""What the workers do and how fast a study's images come, for the study's page, study_status and /metrics."""
+"""The workers' activity and the speed of a study's images, for the study's page, study_status and /metrics."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the images of a study come, over the last ten minutes. None if no image came."""
+    """Return the speed at which images of the study were made in the last ten minutes; None if none was made."""
 
     images_per_second: float | None
     seconds_left: float | None
@@ -129,7 +129,7 @@ def refusals() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What each worker did since a time: seconds in jobs, the running job, and when the last job ended."""
+    """Return each worker's activity since a time: seconds in jobs, the running job, and when the last job ended."""
 
     busy_seconds: dict[str, float]
     running: dict[str, str]

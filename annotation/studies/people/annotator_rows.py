@@ -1,4 +1,4 @@
-"""What each annotator of a study does now, how fast, and how they pass the checks. Nothing sealed."""
+"""The annotators of a study: what each one does now, their speed, and the checks that they passed. Nothing sealed."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What each annotator of a study is owed: votes, minutes at work, completion code, and pay at a rate per hour."""
+"""Payments to the annotators of a study: votes, minutes at work, completion code, and pay at a rate per hour."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

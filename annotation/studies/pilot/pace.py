@@ -1,4 +1,4 @@
-"""How fast people voted in a pilot, and how many left early. Nothing sealed: no choice is looked at."""
+"""The speed of voting in a pilot, and the share of people who left early. Nothing sealed: no choice is read."""
 
 from collections import defaultdict
 from dataclasses import dataclass

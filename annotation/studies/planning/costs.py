@@ -1,4 +1,4 @@
-"""What a study will cost: images and the time to make them, votes, annotators, pay, and the precision to expect."""
+"""The costs of a study: images and the time to make them, votes, annotators, pay, and the precision to expect."""
 
 import math
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class Costs:
 
     @property
     def machine_minutes(self) -> float | None:
-        """How long one card makes images."""
+        """The time that one card needs to make the images."""
         return None if self.seconds_per_image is None else self.image_count * self.seconds_per_image / 60
 
     @property
     def annotator_minutes(self) -> float:
-        """How long one annotator votes, without reading and practising."""
+        """The time that one annotator votes, without reading and practising."""
         return self.vote_count / max(1, self.annotator_count) * self.seconds_per_vote / 60
 
     def pay(self, per_hour: float) -> float:

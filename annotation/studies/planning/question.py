@@ -115,7 +115,7 @@ class Assumptions:
 
     @property
     def habits(self) -> Habits:
-        """How annotators vote."""
+        """The way annotators vote."""
         return Habits(self.tie_share, self.dropout, self.learning)
 
 

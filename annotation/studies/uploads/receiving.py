@@ -40,7 +40,7 @@ IN_WORK = (LeasedJob.State.QUEUED, LeasedJob.State.RUNNING)
 
 
 class Readable(Protocol):
-    """Where a piece comes from: a request."""
+    """The source of a piece: a request."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes; none at the end."""

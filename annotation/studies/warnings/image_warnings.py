@@ -80,7 +80,7 @@ class Flags:
 
     @property
     def sentence(self) -> str:
-        """How many images have which flag, as a sentence; empty without any."""
+        """Return a sentence that counts the images with each flag; empty without any."""
         counts = ", ".join(f"{count} {flag}" for flag, count in self.counts.items())
         return f"Among the images: {counts}." if counts else ""
 

@@ -45,7 +45,7 @@ def planned_checks(*, seed: int, quota: int, rules: QualityRules) -> tuple[Plann
 
 
 def _places(quota: int, rules: QualityRules, chance: Random) -> list[int]:
-    """How many comparisons come before each check, in rising order; the last check is before the last comparison."""
+    """Return how many comparisons come before each check, rising; the last check is before the last comparison."""
     first, count = min(rules.first_check_after, quota - 1), rules.check_count
     length = quota - first
     edges = [first + length * number // count for number in range(count + 1)]

@@ -39,7 +39,7 @@ class KnownPair:
 
 
 def replaced_of(share: float, count: int) -> int:
-    """How many of `count` images to replace for a share: rounded up, at least 1, and one stays. Below 1: impossible.
+    """Return how many of `count` images to replace: the share rounded up, at least 1, and one stays. 0: none can be.
 
     >>> [replaced_of(share, 20) for share in (0.75, 0.5, 0.21, 0.01)]
     [15, 10, 5, 1]

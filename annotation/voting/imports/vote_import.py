@@ -34,8 +34,10 @@ TAKES_VOTES = (Study.State.READY, Study.State.OPEN, Study.State.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class VoteImport:
-    """What an import did. unchanged_count: votes that were stored already. unused: columns. repeated: lines that repeat
-    an earlier one. nameless: lines without an annotator's name that were left out."""
+    """The result of an import. unchanged_count: votes that were stored already. unused: columns.
+
+    repeated: lines that repeat an earlier one. nameless: lines that were left out because they name no annotator.
+    """
 
     new_count: int
     unchanged_count: int

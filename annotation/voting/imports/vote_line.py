@@ -84,7 +84,7 @@ class FileVote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How the annotators' names in a file are read.
+    """The rules by which the annotators' names in a file are read.
 
     leaves_out_blank: votes without a name are left out, and not refused. prefix: stands before each name.
     are_known: a name that the study has from another file is the same person.
@@ -100,7 +100,7 @@ AS_WRITTEN = Names()
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the cells of a file are read. has_apostrophes: text that looks like a formula has an apostrophe before it."""
+    """The rules for reading the cells of a file. has_apostrophes: text like a formula has an apostrophe before it."""
 
     words: StudyWords
     names: Names

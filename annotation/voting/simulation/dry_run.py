@@ -13,7 +13,7 @@ _CLOSED = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Collecting:
-    """How votes are collected. quotas: comparisons of each annotator, at most all."""
+    """The rules by which votes are collected. quotas: comparisons of each annotator, at most all."""
 
     overlap: int
     quotas: tuple[int, ...]
@@ -28,7 +28,7 @@ class Collecting:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How annotators vote.
+    """The way annotators vote.
 
     tie_share: how many votes are ties, where all other votes keep their chance to be right. dropout: how many
     annotators leave before their last comparison, each after a share of their comparisons that is uniform from 0 to 1.
@@ -55,8 +55,8 @@ def dry_run(
 
     The annotators come one after the other and answer all that they get until they leave. clarity: (studies,
     comparisons) the chance that one vote is for the winner, at the end of a session. The rules are those of `search`
-    and `stopping`. Of equal comparisons a random one comes first there, and the first column here: the choice looks at
-    no vote, so that exchangeable comparisons have the same chances.
+    and `stopping`, with one difference: of equally urgent comparisons `search` takes a random one, and this function the
+    first column. That changes no chance, because columns are exchangeable and the choice looks at no vote.
     """
     votes, lead, ties = (np.zeros(clarity.shape, dtype=np.int64) for _ in range(3))
     for quota in rules.quotas:

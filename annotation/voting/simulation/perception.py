@@ -1,4 +1,4 @@
-"""How a simulated annotator judges two sets of images: by their pixels alone, with its own noise.
+"""The judgement of a simulated annotator on two sets of images: by their pixels alone, with its own noise.
 
 It knows no encoder and no score, so that the agreement in a simulated study is measured, not built in.
 """
@@ -45,7 +45,7 @@ class Eye:
 
 
 def spread(images: Sequence[Image.Image]) -> float:
-    """How different the images of a set look: mean over pairs of the RMS distance of 16 x 16 thumbs, 0 to 1.
+    """Return how different the images of a set look: the mean over pairs of the RMS distance of 16 x 16 thumbs, 0 to 1.
 
     0 for fewer than two images.
     """

@@ -124,7 +124,7 @@ def _spread(images: Iterable[GeneratedImage]) -> float:
 
 
 def _expected(study: Study, rules: VotingRules, crowd: Crowd) -> int:
-    """How many votes there will be at most, checks among them."""
+    """Return the greatest possible number of votes, checks among them."""
     comparisons = Comparison.objects.filter(study=study, parked_at=None)
     free = comparisons.aggregate(free=Sum(F("overlap") - F("slot_count")))["free"] or 0
     main = min(free, crowd.annotators * min(rules.comparisons_per_annotator, comparisons.count()))

@@ -42,7 +42,7 @@ def in_slices(
 
 
 def next_size(size: int, seconds: float, *, most: int, least: int = 1) -> int:
-    """How many rows the next slice has, at most twice as many as the last one, which had `size` rows.
+    """Return the number of rows of the next slice: at most twice as many as the last one, which had `size` rows.
 
     >>> [next_size(100, seconds, most=1000) for seconds in (0.0, 0.04, 0.08, 20.0)]
     [200, 100, 50, 1]

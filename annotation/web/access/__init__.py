@@ -1,1 +1,1 @@
-"""Who may open a page, how often, and the signed tokens in addresses."""
+"""The rights to open a page, the limits on how often, and the signed tokens in addresses."""

@@ -1,4 +1,4 @@
-"""Who may: one table with every address of the pages and every operation of the API.
+"""The table of rights: every address of the pages and every operation of the API.
 
 `guard` enforces it, so an address that is missing here is refused to everybody.
 """
@@ -20,7 +20,7 @@ class Who(Enum):
 
 
 class Access(NamedTuple):
-    """Who may GET, POST and DELETE an address; None if it refuses the method.
+    """The people who may GET, POST and DELETE an address; None if it refuses the method.
 
     is_personal: GET gives data of annotators, so that a token of the API needs the scope `data`.
     """

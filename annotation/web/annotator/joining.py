@@ -1,4 +1,4 @@
-"""How annotators join and return: the open link on the same device, the resume code on any device."""
+"""The ways in which annotators join and return: the open link on the same device, the resume code on any device."""
 
 import base64
 import re

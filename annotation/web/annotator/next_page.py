@@ -25,7 +25,7 @@ from annotation.web.annotator.viewers import bind
 
 
 class NextPage(StrEnum):
-    """What an annotator's link shows. The first three values are those of `Closure`."""
+    """The page that an annotator's link shows. The first three values are those of `Closure`."""
 
     NOT_YET_OPEN = Closure.NOT_YET_OPEN.value
     PAUSED = Closure.PAUSED.value

@@ -1,4 +1,4 @@
-"""What the researcher's operations share: whose request it is, the study, and answers of one document or one page."""
+"""Shared parts of the researcher's operations: the request's account, the study, answers of a document or a page."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast

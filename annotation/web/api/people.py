@@ -45,7 +45,7 @@ class AnnotatorsOut(schemas.PageOut):
 
 
 class PaymentOut(BaseModel):
-    """What a person is owed. name: the platform's id, or the label. minutes: at work. code: which they were shown."""
+    """The payment of a person. name: the platform's id, or the label. minutes: at work. code: which they were shown."""
 
     name: str
     state: str
@@ -56,7 +56,7 @@ class PaymentOut(BaseModel):
 
 
 class PaymentsOut(BaseModel):
-    """What each person who came is owed at a pay per hour. Nobody who withdrew is among them."""
+    """The payments of all annotators at a pay per hour, without those who have withdrawn."""
 
     rate: float
     items: list[PaymentOut]

@@ -57,7 +57,7 @@ class ImageReportIn(Request):
 
 
 class ProgressOut(BaseModel):
-    """How many comparisons this annotator has answered, and of how many."""
+    """The number of comparisons that this annotator has answered, and of how many."""
 
     done: int
     of: int
@@ -123,7 +123,7 @@ NextOut = Annotated[ComparisonOut | WaitOut | DoneOut | StoppedOut, Field(discri
 
 
 class CastOut(BaseModel):
-    """What became of a vote (`late`: kept, but its slot was taken), and what comes next."""
+    """The state of a vote that was sent (`late`: kept, but its slot was taken), and what comes next."""
 
     state: Literal["accepted", "late", "already_voted"]
     next: NextOut
@@ -136,7 +136,7 @@ class ReleasedOut(BaseModel):
 
 
 class LeftOut(BaseModel):
-    """How many comparisons that were held ahead are free again."""
+    """The number of comparisons that were held ahead and are free again."""
 
     released: int
 

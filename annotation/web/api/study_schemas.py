@@ -32,7 +32,7 @@ class RoleIn(Request):
 
 
 class InvitationsIn(Request):
-    """How many personal links to create, each labelled by a number, or a label for each."""
+    """The personal links to create: a label for each, or their count, and then numbers are their labels."""
 
     count: int = Field(0, ge=0, le=MOST_AT_ONCE)
     labels: list[str] = Field([], max_length=MOST_AT_ONCE)
@@ -110,7 +110,7 @@ class StudiesOut(PageOut):
 
 
 class CheckOut(BaseModel):
-    """What a study file without faults would make."""
+    """The study that a file without faults would create."""
 
     slug: str
     prompts: int
@@ -173,13 +173,13 @@ class InvitationsOut(PageOut):
 
 
 class MailsOut(BaseModel):
-    """How many mails were written; a worker sends them."""
+    """The number of mails that were written; a worker sends them."""
 
     written: int
 
 
 class InvitationMailOut(BaseModel):
-    """What became of a mail: waiting, sending, sent or failed, and why."""
+    """A mail and its state: waiting, sending, sent or failed, and why."""
 
     address: str
     label: str
@@ -218,7 +218,7 @@ class ReportStateOut(BaseModel):
 
 
 class PilotResultOut(BaseModel):
-    """What a pilot says. `sentences`: the answer, and what it assumes. `result`: the values, see docs/api.md."""
+    """The result of a pilot. `sentences`: the answer, and what it assumes. `result`: the values, see docs/api.md."""
 
     sentences: list[str]
     result: dict[str, Any]
@@ -242,7 +242,7 @@ class NoticesOut(PageOut):
 
 
 class ReadOut(BaseModel):
-    """How many notices were marked as read."""
+    """The number of notices that were marked as read."""
 
     read: int
 
@@ -300,7 +300,7 @@ class FaultOut(BaseModel):
 
 
 class ProblemOut(BaseModel):
-    """What is wrong, as a problem document (RFC 9457), with each fault and its field."""
+    """An error as a problem document (RFC 9457), with each fault and its field."""
 
     type: str
     title: str

@@ -30,7 +30,7 @@ MOST_FETCHES = 20
 
 
 class Verb(NamedTuple):
-    """What an admin may do. states: of the jobs that offer it."""
+    """An action that an admin may take. states: of the jobs that offer it."""
 
     label: str
     states: tuple[str, ...]

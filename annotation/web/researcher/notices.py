@@ -21,7 +21,7 @@ PER_PAGE = 50
 
 
 class NoticesForm(forms.Form):
-    """Which kinds of notices an account wants, on the page and by e-mail."""
+    """The kinds of notices that an account wants, on the page and by e-mail."""
 
     on_page = forms.MultipleChoiceField(
         label="On this page", choices=Notice.Kind.choices, required=False, widget=forms.CheckboxSelectMultiple

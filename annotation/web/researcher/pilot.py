@@ -41,7 +41,7 @@ class PilotForm(forms.Form):
 
 
 class AssumedForm(forms.Form):
-    """What the sample size assumes about the metric."""
+    """The assumptions of the sample size about the metric."""
 
     agreement = forms.FloatField(
         label="Agreement of the metric", min_value=0.5, max_value=1, help_text=AGREEMENT, widget=SHARE

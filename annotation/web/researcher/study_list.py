@@ -26,7 +26,7 @@ ARCHIVED = [("", "Not archived"), ("yes", "Archived")]
 
 
 class StudiesForm(forms.Form):
-    """What the list shows. A value that is not offered is ignored."""
+    """The filters of the list. A value that is not offered is ignored."""
 
     words = forms.CharField(label="Name", required=False, max_length=200, widget=forms.TextInput({"type": "search"}))
     state = forms.ChoiceField(label="State", required=False, choices=[("", "Every state"), *Study.State.choices])

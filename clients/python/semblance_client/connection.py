@@ -40,7 +40,7 @@ def _fault(error: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server answered."""
+    """The server's answer."""
 
     status: int
     body: bytes

@@ -50,7 +50,7 @@ class Study:
 
     @property
     def warnings(self) -> list[str]:
-        """What is doubtful in the study, in sentences."""
+        """The doubts about the study, in sentences."""
         return list(self.document["warnings"])
 
     @property

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class NotInTime(TimeoutError):  # noqa: N818 - reads as what happened
-    """What was waited for did not happen in the time that was given. It may still happen: wait again."""
+    """The event did not happen in the time that was given. It may still happen: wait again."""
 
 
 def wait_for(ask: Callable[[], T | None], *, seconds: float, what: str) -> T:

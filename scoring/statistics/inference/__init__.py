@@ -1,1 +1,1 @@
-"""What every statistic stands on: estimates, intervals, clusters, random signs."""
+"""The foundation of every statistic: estimates, intervals, clusters, random signs."""

@@ -1,4 +1,4 @@
-"""What comparisons that share a cluster do to a mean: its design effect, and how many clusters are enough."""
+"""The effect of shared clusters on a mean: its design effect, and the number of clusters that is enough."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ FEW_CLUSTERS = 20  # with fewer, intervals and tests over clusters are rough: th
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """How comparisons share clusters: their count, the comparisons in the largest one, the design effect of the mean.
+    """Clusters that comparisons share: their count, the comparisons in the largest one, the design effect of the mean.
 
     The design effect is the variance of a mean over clusters divided by the variance that the same credits would have
     if the comparisons were independent.
@@ -66,7 +66,7 @@ def cluster_sums(values: ArrayLike, clusters: Integers) -> Floats:
 
 
 def clustering(earned: ArrayLike, clusters: ArrayLike | None) -> Clustering | None:
-    """How the comparisons of a mean share clusters, and the design effect; None if they share none.
+    """Return the clusters that the comparisons of a mean share, and the design effect; None if they share none.
 
     earned: (n,) credits, without NaN. clusters: (n,) labels or None. The design effect is
     G / (G - 1) * sum over clusters of (sum of deviations)^2 / sum of squared deviations, and never below 1: a smaller

@@ -76,7 +76,7 @@ def clopper_pearson_bounds(successes: float, n: float, level: float) -> tuple[fl
 
 
 def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampling) -> Iterator[Floats]:
-    """How often each comparison is drawn in each resample of whole clusters.
+    """The number of times that each comparison is drawn in each resample of whole clusters.
 
     n: comparisons. clusters: (n,) labels; comparisons of one label are drawn together; None: each is its own.
     Yields blocks (b, n) of weights whose b add up to `resampling.resamples`, so that memory stays small. Each resample

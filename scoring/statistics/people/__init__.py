@@ -1,1 +1,1 @@
-"""What the votes say about the people who cast them: how well they agree, how skilled and how fair they are."""
+"""Statistics about the people who vote: their agreement, their skill and their bias."""

@@ -16,7 +16,7 @@ _NO_ANNOTATOR = "no annotator voted both with model A and with model B on the le
 
 @dataclass(frozen=True, slots=True)
 class PositionBias:
-    """How often the left set was chosen; 0.5 means no bias.
+    """The share of votes for the left set; 0.5 means no bias.
 
     share: mean over annotators. An annotator's share is the mean of two shares, with model A and with model B shown
     left, so that a better model that was left more often does not look like a bias. t_test, sign_flip: test that mean

@@ -1,4 +1,4 @@
-"""How often one person agrees with the others, and how often the metric does on the same votes."""
+"""The agreement of one person with the others, and that of the metric on the same votes."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""What the alternative annotator test says of one more person, so that omega of the metric can be read beside it.
+"""The alternative annotator test applied to one more person, so that omega of the metric can be read beside it.
 
 Omega is the share of rejected tests: it grows with the number of comparisons, also for a contestant who is exactly as
 good as the annotators. Without this number beside it, a low omega says nothing.
@@ -71,7 +71,7 @@ def one_more_person(
 
 
 class _Table:
-    """Who wins against whom with each possible answer, comparison by comparison."""
+    """Whether one more person beats each annotator, by comparison and by the answer that the person gives."""
 
     def __init__(self, votes: Votes, comparison_count: int, who: Integers, rng: np.random.Generator) -> None:
         self._rng, self.note = rng, ""

@@ -1,4 +1,4 @@
-"""How well people agree with each other, from counted votes, without the annotators' identities.
+"""The agreement of people with each other, from counted votes, without the annotators' identities.
 
 Every statistic follows from sums over comparisons, so its bootstrap is one matrix product (`intervals`).
 q is the number of categories that could be voted; comparisons without votes are left out.

@@ -23,7 +23,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """What the votes are a sample of: m patterns (left model, right model), each with 3 outcomes as in CHOICES.
+    """The distribution of the votes: m patterns (left model, right model), each with 3 outcomes as in CHOICES.
 
     pattern: (v,) of each vote. outcome: (v,) 0, 1, 2. columns: (m, 3, q), what each parameter adds to the logarithm of
     each outcome's weight. allowed: (3,) 0 for a tie if no vote is one. basis: (K, K - 1), from parameters

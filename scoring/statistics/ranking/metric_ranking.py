@@ -164,7 +164,7 @@ def _without_interval(mean: float, n: int, level: float, reason: str) -> Estimat
 
 @dataclass(frozen=True, slots=True)
 class Concordance:
-    """How far a metric ranks models as people do.
+    """The agreement of a metric's ranking of models with that of people.
 
     tau: Kendall's, over pairs of models; a tie of either counts zero. system_accuracy: the share of pairs that both
     order alike, a tie one half. same_rank: the share of models that both put at the same rank; its upper bound is the

@@ -1,4 +1,4 @@
-"""How many images each set needs: the scores and the agreement of random subsets of its images."""
+"""The number of images that each set needs: the scores and the agreement of random subsets of its images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

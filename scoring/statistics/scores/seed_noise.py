@@ -83,7 +83,7 @@ def seed_noise(similarities_a: ArrayLike, similarities_b: ArrayLike, *, resampli
 
 @dataclass(frozen=True, slots=True)
 class FreshSeeds:
-    """What a fresh draw of as many seeds would do to the winners of n comparisons.
+    """The winners of n comparisons under a fresh draw of as many seeds.
 
     other_winner: (n,) the chance that it names the other model; for an observed tie, that it names a model.
     standard_error: (n,) of the margins, moderated over comparisons. mean, spread: mean and standard deviation of the

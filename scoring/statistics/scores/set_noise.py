@@ -19,7 +19,7 @@ FEWEST_SEEDS = 4  # without one of three, two images are left, which have one pa
 
 @dataclass(frozen=True, slots=True)
 class SetNoise:
-    """What a fresh draw of as many seeds would do to a metric's winners.
+    """A metric's winners under a fresh draw of as many seeds.
 
     doubtful: comparisons in which it would name the other model with a chance above CLEAR. other_winners: the mean
     chance. Both are None if `reason` says why.
@@ -32,7 +32,7 @@ class SetNoise:
 
 @dataclass(frozen=True, slots=True)
 class WithFewer:
-    """What subsets of `images` images give, as means over subsets.
+    """The results with subsets of `images` images, as means over subsets.
 
     agreement: with people. same_winner: the share of winners that are those of all images. margin_error: the root mean
     square of the change of a margin that the missing images cause, in the metric's unit.

@@ -1,4 +1,4 @@
-"""How many comparisons a study needs: by the power of exact tests, and by the width of an interval."""
+"""The number of comparisons that a study needs: by the power of exact tests, and by the width of an interval."""
 
 import math
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def power(n: NDArray[np.int64], test: AgainstBaseline, *, agreement: float) -> N
 
 
 def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float = 0.80) -> NeededComparisons:
-    """How many comparisons show that a metric of the given agreement beats the baseline.
+    """Return the number of comparisons that show that a metric of the given agreement beats the baseline.
 
     target: the wanted power. Raises ValueError if the agreement does not exceed the baseline, or so little that 250,000
     comparisons are too few.
@@ -71,7 +71,8 @@ def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float
         sizes = np.arange(1, longest + 1)
         is_enough = power(sizes, test, agreement=agreement) >= target
         last_short = int(np.flatnonzero(~is_enough).max(initial=-1)) + 1
-        if last_short * 2 < longest:  # the teeth shrink: as far again without falling short is never
+        # The power is a sawtooth whose teeth shrink. If the upper half of the sizes is enough, so are all larger ones.
+        if last_short * 2 < longest:
             first = int(np.argmax(is_enough)) + 1
             return NeededComparisons(first, int(rejects_from(np.array([first]), test)[0]), last_short + 1)
         longest *= 4
@@ -137,7 +138,7 @@ def needed_for_difference(test: PairedTest, *, difference: float, target: float 
 
 
 def expected_width(n: NDArray[np.int64], *, agreement: float, level: float = 0.95) -> NDArray[np.float64]:
-    """How wide Wilson's interval of the agreement will be on average, for studies of each n.
+    """Return the expected width of Wilson's interval of the agreement, for studies of each n.
 
     It is the mean over the binomial distribution of possible agreements, so it is no sawtooth in n.
     Raises ValueError for an agreement or a level outside 0 to 1.

@@ -114,7 +114,7 @@ def confidence_sequence(sums: ArrayLike, sizes: ArrayLike, *, most: int, level: 
 
 
 def complete_prefix(turn: ArrayLike, is_complete: ArrayLike) -> NDArray[np.bool_]:
-    """Which comparisons enter: those whose cluster and every cluster before it are complete.
+    """Return the comparisons that enter: those whose cluster and every cluster before it are complete.
 
     turn: (n,) the place of each comparison's cluster in the drawn order. is_complete: (n,) whether it has its votes.
 
@@ -151,7 +151,7 @@ def _capital(values: Floats) -> Floats:
 
 
 def _never_rejected(credit: Floats, size: Integers, means: Floats, *, most: int, level: float) -> NDArray[np.bool_]:
-    """Which means neither gambler ever rejected; their stakes aim at a narrow interval at every time."""
+    """Return the means that neither gambler ever rejected; their stakes aim at a narrow interval at every time."""
     rate = _width_stakes(credit / np.maximum(size, 1), level)
     up, down = np.zeros_like(means), np.zeros_like(means)
     kept, limit = np.ones(len(means), dtype=bool), math.log(threshold(level))

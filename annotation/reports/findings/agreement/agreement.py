@@ -51,7 +51,7 @@ class ConstantChoices:
 
 @dataclass(frozen=True, slots=True)
 class Winners:
-    """How clearly the votes name a model. named: comparisons in which one has more votes than the other.
+    """Comparisons by how clearly the votes name a model. named: comparisons in which one has more votes than the other.
 
     with_majority: of these, those in which it has more than half of all votes. plurality_differs: comparisons whose
     winner is another one by plurality of A, B and tie.

@@ -30,7 +30,7 @@ class SkillModel:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """How many resamples of the agreement lie from `low` to `high`."""
+    """The number of resamples whose agreement lies from `low` to `high`."""
 
     low: float
     high: float

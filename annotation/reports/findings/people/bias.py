@@ -61,6 +61,6 @@ def _side_votes(votes: UnsealedVotes, *, annotator_count: int) -> tuple[Integers
 def _tally(
     rows: NDArray[np.int32], columns: NDArray[np.int8], counted: NDArray[np.bool_], *, shape: tuple[int, int]
 ) -> Integers:
-    """How many counted votes there are of each row and column."""
+    """Return the number of counted votes of each row and column."""
     cells = rows[counted].astype(np.int64) * shape[1] + columns[counted]
     return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)

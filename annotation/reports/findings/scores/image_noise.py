@@ -1,4 +1,4 @@
-"""How sure scores from N images in each set are, and how many images would have been enough. Pure."""
+"""The precision of scores from N images in each set, and the number of images that would have been enough. Pure."""
 
 from dataclasses import dataclass, replace
 
@@ -43,7 +43,7 @@ class NoisyMargin:
 
 @dataclass(frozen=True, slots=True)
 class FreshDraw:
-    """What a fresh draw of as many seeds would do to the metric's winners and to the agreement.
+    """The metric's winners and the agreement under a fresh draw of as many seeds.
 
     doubtful: comparisons in which it would name another winner with a chance above .05. other_winners: the share of
     comparisons in which it is expected to. agreement_where_clear: strict, without the doubtful ones. agreement: by the
@@ -65,7 +65,7 @@ class FreshDraw:
 
 @dataclass(frozen=True, slots=True)
 class ImageNoise:
-    """How much the scores depend on which N images there are.
+    """The dependence of the scores on which N images there are.
 
     images: N, None if there are none. comparisons: those analysed whose images could be resampled. doubtful: of
     these, those whose margin over all seeds may well have another sign, flip above .05. agreement_where_clear: strict,

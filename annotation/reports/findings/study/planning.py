@@ -61,7 +61,7 @@ class Planning:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What a plan takes from this study. weight: the mean square of a difference of credits that is not zero.
+    """The numbers of this study that a plan uses. weight: the mean square of a difference of credits that is not zero.
 
     least: the comparisons of the fewest clusters that allow a verdict.
     """

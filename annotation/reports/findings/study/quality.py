@@ -1,4 +1,4 @@
-"""How the votes were given: sides, ties, times, attention checks; nothing depends on a score or a model. Pure."""
+"""The way the votes were given: sides, ties, times, attention checks; nothing depends on a score or a model. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class LongestRun:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorFacts:
-    """How one annotator voted, with nothing about winners. Shares are of votes for a side, times in seconds."""
+    """The way one annotator voted, with nothing about winners. Shares are of votes for a side, times in seconds."""
 
     pseudonym: str
     kind: str
@@ -95,7 +95,7 @@ class AnnotatorFacts:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How the votes were given. It may be shown while the study is sealed."""
+    """The way the votes were given. It may be shown while the study is sealed."""
 
     left_share: Estimate
     tie_share: Estimate

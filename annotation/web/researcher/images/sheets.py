@@ -1,4 +1,4 @@
-"""What the contact sheets of a study show: the sets of each prompt, blind while the study is sealed, with flags."""
+"""The contact sheets of a study: the sets of each prompt, blind while the study is sealed, with flags."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -53,7 +53,7 @@ class PromptSheets:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks, at which study, whether it is blind for them, and whether it compares two models."""
+    """The account that looks, the study, whether it is blind for the account, and whether it compares two models."""
 
     study: Study
     account_id: int

@@ -46,7 +46,7 @@ EXTERNAL = Study.Source.EXTERNAL
 
 
 class Alarm(NamedTuple):
-    """What needs attention, and the page that deals with it. words may be HTML that is safe."""
+    """A thing that needs attention, and the page that deals with it. words may be HTML that is safe."""
 
     words: str
     address: str = ""

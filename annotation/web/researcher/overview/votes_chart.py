@@ -24,7 +24,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What the template draws. line, area, forecast: the values of SVG attributes; forecast may be empty.
+    """The values that the template draws. line, area, forecast: the values of SVG attributes; forecast may be empty.
 
     now: the place of the last point, with its words beside it at now_anchor and now_dy. levels: labels of the axis of
     votes; times: of the axis of time. words: the same as a sentence, for readers of the screen.

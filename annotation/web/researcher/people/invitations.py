@@ -90,7 +90,7 @@ class ReturnedForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Prolific:
-    """What to enter on the platform. address: the study's URL there. codes: (key, meaning, code or empty)."""
+    """The values to enter on the platform. address: the study's URL there. codes: (key, meaning, code or empty)."""
 
     address: str
     codes: tuple[tuple[str, str, str], ...]

@@ -53,7 +53,7 @@ class Shown:
 
 
 class PreviewedStudy:
-    """What an annotator of this study would be shown, as far as there are images."""
+    """The comparisons that an annotator of this study would be shown, as far as there are images."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.manifest = study, current_manifest(study)

@@ -1,4 +1,4 @@
-"""What the explorer's pages show of a comparison: addresses of images, bars, sentences."""
+"""A comparison as the explorer's pages show it: addresses of images, bars, sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -64,12 +64,12 @@ class Design:
 
     @cached_property
     def cluster_count(self) -> int:
-        """How many clusters there are."""
+        """The number of clusters."""
         return int(self.cluster.max()) + 1
 
     @cached_property
     def annotator_count(self) -> int:
-        """How many annotators voted."""
+        """The number of annotators who voted."""
         return int(self.annotator.max()) + 1
 
     @property

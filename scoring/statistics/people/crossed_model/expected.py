@@ -1,4 +1,4 @@
-"""What a fitted crossed model expects: agreement of new annotators on new prompts, and how it varies."""
+"""The expectations of a fitted crossed model: agreement of new annotators on new prompts, and how it varies."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -59,7 +59,7 @@ class VarianceOf:
 
 @dataclass(frozen=True, slots=True)
 class ShareOf:
-    """What share of the latent variance of a vote one part explains; all parts together make one."""
+    """The share of the latent variance of a vote that one part explains; all parts together make one."""
 
     name: str
     share: float

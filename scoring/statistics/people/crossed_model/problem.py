@@ -1,4 +1,4 @@
-"""What a crossed model is fitted to: the votes as a design, with the effects that these votes can tell apart."""
+"""The data of a crossed model's fit: the votes as a design, with the effects that these votes can tell apart."""
 
 from dataclasses import dataclass
 
