@@ -55,8 +55,8 @@ def dry_run(
 
     The annotators come one after the other and answer all that they get until they leave. clarity: (studies,
     comparisons) the chance that one vote is for the winner, at the end of a session. The rules are those of `search`
-    and `stopping`, with one difference: of equally urgent comparisons `search` takes a random one, and this function the
-    first column. That changes no chance, because columns are exchangeable and the choice looks at no vote.
+    and `stopping`, with one difference: of equally urgent comparisons `search` takes a random one, and this function
+    the first column. That changes no chance, because columns are exchangeable and the choice looks at no vote.
     """
     votes, lead, ties = (np.zeros(clarity.shape, dtype=np.int64) for _ in range(3))
     for quota in rules.quotas:
