@@ -70,7 +70,7 @@ if PICTURES:
         tour.begin(draw_study(prompt_count=1, images_per_set=count, annotation={"show_prompt": True}))
         tour.until_votable()
         tour.stop(f"comparison-{count}")
-        assert len(tour.page.get_by_role("img").all()) >= 2 * count
+        assert tour.page.locator(".cell img").count() >= 2 * count
 
 
 def pages() -> set[str]:

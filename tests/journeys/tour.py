@@ -15,6 +15,10 @@ from tests.journeys.screenshots import FOLDER
 
 PICTURES = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
 PER_SET = 20 if PICTURES else 4
+# The page, and every table but those of reports and documents, which have no other form on a phone.
+TOO_WIDE = """() => [document.documentElement, ...document.querySelectorAll(".scroll:not(:has(caption), .document *)")]
+    .filter((one) => one.scrollWidth > one.clientWidth + 1)
+    .map((one) => one.getAttribute("aria-label") ?? "the page")"""
 
 
 @dataclass
@@ -31,7 +35,9 @@ class Tour:
         self.page.goto(self.server + path)
 
     def stop(self, name: str, *, ours: str | None = None) -> None:
-        """Take a picture of the page, or run axe on the part that is ours."""
+        """Make sure that nothing is wider than the screen; take a picture, or run axe on the part that is ours."""
+        if too_wide := self.page.evaluate(TOO_WIDE) if ours is None else []:
+            self.faults.append(f"{name}: wider than the screen: {too_wide}")
         if PICTURES:
             self.page.wait_for_load_state("networkidle")
             self.page.screenshot(path=PICTURES / f"{name}-{self.look}.png", full_page=True)

@@ -63,7 +63,7 @@ def request_report(study: Study, *, metric: str = "", pair: str = "") -> ReportJ
     job.study = study  # else reading its state takes a query
     if is_new:
         enqueue([job])
-    elif _is_due(job, study, stamp):
+    elif not job.is_waiting and _is_due(job, study, stamp):
         retry(job, stamp=stamp)
     return job
 

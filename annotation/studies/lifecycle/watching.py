@@ -105,6 +105,8 @@ def pace(study: Study, counts: StudyProgress) -> Pace:
 def workers() -> list[WorkerView]:
     """Return the worker processes that were seen lately, by name."""
     now, signs = timezone.now(), list(live_signs().select_related("card"))
+    if not signs:
+        return []
     done = _Done.since(now - WINDOW, now)
     return [_view(sign, done, now) for sign in signs]
 

@@ -35,6 +35,11 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allau
         meant = User.objects.filter(username=credentials.get("username", "")).first()
         record("login failed", account=meant.get_username() if meant else "of an unknown name")
 
+    def add_message(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Add a message, but not about a new password chosen by a link: the page that follows says the same."""
+        if request.resolver_match is None or request.resolver_match.url_name != "account_reset_password_from_key":
+            super().add_message(request, *args, **kwargs)
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the address by which all tries are counted. (allauth's own method raises for a short header.)"""
         return visitor_address(request)

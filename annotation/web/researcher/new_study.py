@@ -1,5 +1,6 @@
 """The page on which a study is made: a form and the study file in step, faults beside both, and what it costs."""
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -28,7 +29,9 @@ from jobs.wording import counted
 
 LONGEST_FILE = 2_000_000
 MOST_FAULTS = 50
-MOST_PAY = 10_000.0
+USUAL_PAY, MOST_PAY = "12 €", 10_000.0
+# A number with the currency before or after it, as "12 €", "$ 12.50" or "12".
+PAY = re.compile(r"\s*(?P<before>[^\d\s.,]{0,5})\s*(?P<number>\d{1,9}([.,]\d{1,2})?)\s*(?P<after>[^\d\s.,]{0,5})\s*")
 NEXT = {
     Study.Source.GENERATED: "It is a draft: launch it when you are ready.",
     Study.Source.IMAGES: "It is a draft: upload its images here, then launch it.",
@@ -155,7 +158,7 @@ def _page(request: HttpRequest, draft: Draft, status: int = 200) -> HttpResponse
         "needs": _needs(draft),
         "model_fields": _model_fields(draft, faults),
         "costs": _costs(request, draft),
-        "pay": request.POST.get("pay", "12"),
+        "pay": request.POST.get("pay", USUAL_PAY),
         "lines": range(1, draft.text.count("\n") + 2),
         "faulty_lines": {fault.line for fault in draft.faults},
     }
@@ -218,12 +221,12 @@ def _costs(request: HttpRequest, draft: Draft) -> list[dict[str, str]]:
         rows.append(
             _row("Votes", f"{found.vote_count:,}", f"{minutes}: {found.seconds_per_vote:.0f} s a vote, {basis}")
         )
-        per_hour = _pay(request)
-        rows.append(_row("Pay", f"{found.pay(per_hour):,.2f}", f"at {per_hour:g} an hour, without fees and reading"))
+        rows.append(_row("Pay", *_pay(found, request.POST.get("pay", USUAL_PAY))))
     low, high = found.interval
     if draft.manifest.has_two_models and low is not None and high is not None:
-        label = f"Interval of an agreement of {EXPECTED_AGREEMENT:.0%}"
-        rows.append(_row(label, f"{low:.0%} to {high:.0%}", f"95 %, {counted(found.comparison_count, 'comparison')}"))
+        label = f"Interval of an agreement of {100 * EXPECTED_AGREEMENT:.0f} %"
+        note = f"95 %, {counted(found.comparison_count, 'comparison')}"
+        rows.append(_row(label, f"{100 * low:.0f} to {100 * high:.0f} %", note))
     return rows
 
 
@@ -238,12 +241,17 @@ def _machine_time(costs: Costs) -> str:
     return f"about {minutes:.0f} min on one card, as these models took here lately"
 
 
-def _pay(request: HttpRequest) -> float:
-    try:
-        value = float(request.POST.get("pay", "12") or 0)
-    except ValueError:
-        return 0.0
-    return min(max(value, 0.0), MOST_PAY) if value == value else 0.0  # not a number
+def _pay(costs: Costs, typed: str) -> tuple[str, str]:
+    """Return what the votes cost at the pay that was typed, in its currency, and the small print."""
+    found = PAY.fullmatch(typed)
+    if found is None:
+        return "–", f"unknown: write the pay per hour as {USUAL_PAY}"
+    per_hour = min(float(found["number"].replace(",", ".")), MOST_PAY)
+    total, rate = (
+        " ".join(filter(None, (found["before"], value, found["after"])))
+        for value in (f"{costs.pay(per_hour):,.2f}", f"{per_hour:g}")
+    )
+    return total, f"at {rate} an hour, without fees and reading"
 
 
 urlpatterns: list[URLPattern] = [

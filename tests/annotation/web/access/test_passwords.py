@@ -65,6 +65,7 @@ def test_a_person_gets_a_link_and_logs_in_with_a_new_password(sent: list[Any]) -
     assert "too short" in short
     done = client.post(address, {"password1": NEW, "password2": NEW}, follow=True)
     assert "Password set" in done.content.decode()
+    assert 'class="messages"' not in done.content.decode() + client.get("/accounts/login/").content.decode()
     for link in links():
         assert "This link no longer works" in Client().get(link, follow=True).content.decode()
     assert not client.login(username="ada", password="forgotten")

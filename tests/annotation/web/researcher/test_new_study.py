@@ -63,7 +63,29 @@ def test_form_and_file_say_the_same(researcher: Client, models: None) -> None:
     assert answer["values"] == values_in(answer["file"])
     again = researcher.post("/studies/new/check", {"file": answer["file"].replace("Made here", "Renamed")}).json()
     assert again["values"]["name"] == "Renamed"
-    assert {row["label"]: row["value"] for row in again["costs"]}["Images"] == "16"
+    assert {row["label"]: row["value"] for row in again["costs"]} == {
+        "Images": "16",
+        "Votes": "6",
+        "Pay": "0.30 €",
+        "Interval of an agreement of 80 %": "34 to 100 %",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pay", "total", "note"),
+    [
+        ("12 €", "0.30 €", "at 12 € an hour, without fees and reading"),
+        ("$ 16.00", "$ 0.40", "at $ 16 an hour, without fees and reading"),
+        ("12,50CHF", "0.31 CHF", "at 12.5 CHF an hour, without fees and reading"),
+        ("12", "0.30", "at 12 an hour, without fees and reading"),
+        ("", "–", "unknown: write the pay per hour as 12 €"),
+        ("nan", "–", "unknown: write the pay per hour as 12 €"),
+        ("9" * 9, "250.00", "at 10000 an hour, without fees and reading"),
+    ],
+)
+def test_the_pay_keeps_its_currency(researcher: Client, models: None, pay: str, total: str, note: str) -> None:
+    costs = researcher.post("/studies/new/check", {"file": filled(), "pay": pay}).json()["costs"]
+    assert [(row["value"], row["note"]) for row in costs if row["label"] == "Pay"] == [(total, note)]
 
 
 def test_an_empty_template_is_not_complete_and_blames_nobody(researcher: Client) -> None:
