@@ -59,7 +59,8 @@ test: $(DEV)  ## everything that CI runs
 	@echo "== journeys in a browser"; $(BIN)/pytest --numprocesses auto --dist worksteal -m "not slow and not gpu" tests/journeys
 	@echo "== tests on PostgreSQL and Redis"; \
 	$(BIN)/python -m tests.services $(BIN)/pytest $(BY_FILE) \
-		-m "(services or both_databases) and not slow and not gpu"
+		-m "(services or both_databases) and not slow and not gpu" \
+		tests/services $$(grep -rlE 'mark\.(services|both_databases)' --include='test_*.py' tests)
 
 test-all: test  ## the same and the slow suites; those for an accelerator where there is one
 	@echo "== dependencies"; $(MAKE) --no-print-directory dependencies

@@ -19,7 +19,8 @@ from tests.models import tiny_models  # noqa: F401 - a fixture
 from tests.services.servers import fresh_broker, fresh_database, kill_9
 from tests.settings import ON_SERVICES
 
-pytestmark = pytest.mark.both_databases
+# PostgreSQL and Redis are killed in `tests/services/test_fifty_kills.py` too, which is as slow.
+pytestmark = [pytest.mark.both_databases, *([pytest.mark.slow] if ON_SERVICES else [])]
 PATIENCE_SECONDS = 3000
 PLANNED = 2 * 3 * 8  # models, prompts, seeds
 STUDY = """

@@ -34,7 +34,7 @@ class Demo:
     images: str
 
 
-# The way over PostgreSQL and Redis is walked in every run by test_crash.py and test_compose.py.
+# The way over PostgreSQL and Redis is walked in every run by tests/services/test_compose.py.
 SMALL = pytest.param("4", marks=pytest.mark.slow if ON_SERVICES else ())
 
 

@@ -1,7 +1,7 @@
 """A tour of every page of ours: axe (WCAG 2.2 AA) on each one; `make screenshots` takes a picture of each instead.
 
-The tests use a laptop with light pages and a phone with dark pages; pictures are taken of all four combinations. At the
-end, the test makes sure that no page was left out.
+Every run uses a phone with dark pages, the slow tests a laptop with light pages too; pictures are taken of all four
+combinations. At the end, the test makes sure that no page was left out.
 """
 
 from collections.abc import Iterator
@@ -27,13 +27,17 @@ from tests.journeys.researcher_pages import log_in, visit_the_admin, visit_the_i
 from tests.journeys.tour import PICTURES, Tour
 
 pytestmark = pytest.mark.django_db(transaction=True)
-LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
+LOOKS = [
+    pytest.param(("390", "dark"), id="390-dark"),
+    pytest.param(("1440", "light"), id="1440-light", marks=() if PICTURES else pytest.mark.slow),
+    *([pytest.param(look, id="-".join(look)) for look in (("1440", "dark"), ("390", "light"))] if PICTURES else []),
+]
 # Templates that are no pages by themselves: a file to download, and the base of the account pages. The last one is
 # shown only if an issuer of logins is set: test_tour_states.
 NO_PAGES = {"reports/file.html", "allauth/layouts/base.html", "web/single_sign_on_failed.html"}
 
 
-@pytest.fixture(params=LOOKS, ids="-".join)
+@pytest.fixture(params=LOOKS)
 def tour(request: pytest.FixtureRequest, browser: Browser, server: str) -> Iterator[Tour]:
     screen, scheme = request.param
     context = browser.new_context(**SCREENS[screen], color_scheme=scheme, locale="en-GB", reduced_motion="reduce")

@@ -3,22 +3,15 @@
 import json
 import re
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import schemathesis
-from django.core.handlers.wsgi import WSGIHandler
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from annotation.models import Annotator, Assignment, ImageReport, Study, Vote
 from annotation.voting.annotators import invite
@@ -298,27 +291,6 @@ def test_the_document_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = Client().get("/api/v1/openapi.json")
     monkeypatch.setattr("ninja.main.get_schema", lambda **_: pytest.fail("made again"))
     assert Client().get("/api/v1/openapi.json").content == first.content
-
-
-document = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", WSGIHandler())  # config.wsgi asks the database
-
-
-@pytest.fixture
-def answering(annotator: Annotator) -> Iterator[str]:
-    """The token of an annotator in an open study. Requests leave the test's connection open."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield annotator.token
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
-
-
-@document.include(path_regex="/annotators/").parametrize()
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_the_document_says(case: schemathesis.Case[Any], answering: str) -> None:
-    case.path_parameters["token"] = answering
-    answer = case.call_and_validate(checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
-    assert answer.status_code < 500
 
 
 def test_a_vote_costs_the_same_number_of_queries_in_a_study_of_any_size() -> None:

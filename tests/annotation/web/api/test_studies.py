@@ -1,21 +1,14 @@
 """The API for researchers: tokens and scopes, roles, studies by it, problem documents, requests sent twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import schemathesis
 from django.contrib.auth.models import Permission, User
-from django.core.handlers.wsgi import WSGIHandler
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from django.test import Client
 from django.urls import URLPattern, reverse
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from annotation.models import Annotator, ApiToken, AuditEntry, RepeatableAnswer, Study
 from annotation.studies.sharing import Role
@@ -44,35 +37,6 @@ list = ["a lighthouse"]
 per_set = 2
 seeds = 7
 """
-
-
-document = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", WSGIHandler())  # config.wsgi asks the database
-
-
-@pytest.fixture
-def connected() -> Iterator[None]:
-    """Let requests leave the test's connection open."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
-
-
-# Its caller reads the files of votes and reports and does not close them.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@document.exclude(path_regex="/annotators/").parametrize()
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_the_document_says(case: schemathesis.Case[Any], connected: None) -> None:
-    if not Study.objects.exists():
-        make_study()
-    owner = User.objects.filter(username="researcher").first() or make_researcher()
-    _token, secret = create_token(account=owner, name="t", scopes=Scope.values, days=1)
-    case.headers["Authorization"] = f"Bearer {secret}"
-    if "{slug}" in case.path:
-        case.path_parameters["slug"] = "study"
-    case.call_and_validate(checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
-    ApiToken.objects.all().delete()
 
 
 class Script:
