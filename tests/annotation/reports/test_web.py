@@ -3,7 +3,6 @@
 import json
 import re
 import zipfile
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from django.urls import reverse
 
 from annotation.models import ReportJob, Study, Vote
 from annotation.reports.bundle.replay import replay
-from annotation.reports.formats import pdf
+from annotation.reports.formats import latex, paper, pdf
 from annotation.reports.formats.html import page_context
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs import downloads
@@ -32,10 +31,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def no_browser_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each PDF is written at once; `test_print` prints with the browser. Wide figures are drawn as the others."""
+    """Each PDF is written at once, and figures in files are not drawn: tests of formats do both."""
     monkeypatch.setattr(downloads, "write_pdf", lambda _html, path: path.write_bytes(b"%PDF"))
-    wide = replace(DOWNLOADS["figures-wide"], write=lambda _study, _report, path, _progress: path.write_bytes(b"PK"))
-    monkeypatch.setitem(DOWNLOADS, "figures-wide", wide)
+    for module in (paper, latex):
+        monkeypatch.setattr(module, "drawn", lambda *_what, **_how: b"a figure")
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ def test_what_a_paper_needs_is_downloaded_from_the_page(study: Study, researcher
         assert {f"{name}.{suffix}" for name in ("claim", "margin", "scores-box") for suffix in ("pdf", "png")} <= set(
             figures.namelist()
         )
-        assert figures.read("claim.pdf").startswith(b"%PDF")
+        assert figures.read("claim.pdf") == b"a figure"
     assert pq.read_table(BytesIO(downloaded(researcher, study, "parquet"))).num_rows == 10
     assert b"@" in downloaded(researcher, study, "bibtex")
     bundle = tmp_path / "bundle.zip"

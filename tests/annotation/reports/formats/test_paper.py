@@ -48,13 +48,10 @@ def test_every_figure_is_written_for_paper_with_its_numbers_and_the_notice(tmp_p
     assert report.notices[0] in captions
     assert said.getvalue().splitlines()[-1] == report.claim
 
-
-def test_the_same_report_gives_the_same_files(tmp_path: Path) -> None:
-    study = simulated()
-    for name in ("first", "second"):
-        call_command("report", study.slug, format="figures", out=tmp_path / name, stdout=StringIO())
-    for path in (tmp_path / "first").iterdir():
-        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+    # The same report gives the same files.
+    call_command("report", study.slug, format="figures", out=tmp_path / "again", stdout=StringIO())
+    for path in (tmp_path / "figures").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
 def test_comparisons_as_parquet_are_those_of_the_document(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures in files are a few bytes each: tests of formats draw them."""
+    for module in (paper, latex):
+        monkeypatch.setattr(module, "drawn", lambda *_what, **_how: b"a figure")
+
+
+@pytest.fixture(autouse=True)
 def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were printed as PDF: a test of formats does it with a browser."""
     found: list[str] = []
