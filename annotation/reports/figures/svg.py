@@ -71,9 +71,13 @@ def _font_faces(svg: str) -> str:
 
 @lru_cache(maxsize=64)
 def _letters_of(weight: int, letters: str) -> str:
-    """Return the glyphs of these letters as a WOFF file in Base64."""
+    """Return the glyphs of these letters as a WOFF file in Base64.
+
+    Its tables of layout are left out: the drawing was set without them, and reading them is most of the work.
+    """
     font, buffer = TTFont(FONT_FILES[weight], recalcTimestamp=False), io.BytesIO()
-    cut = subset.Subsetter(subset.Options(hinting=False, layout_features=["kern", "mark", "ccmp"]))
+    cut = subset.Subsetter(subset.Options(hinting=False))
+    cut.options.drop_tables += ["GSUB", "GPOS", "GDEF"]
     cut.populate(text=letters)
     cut.subset(font)
     font.flavor = "woff"
