@@ -32,6 +32,12 @@ def link(name: str) -> zipfile.ZipInfo:
     return info
 
 
+def packed(name: str, method: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.compress_type = method
+    return info
+
+
 def unpacked(archive: Path, **limits: Any) -> list[str]:
     folder = archive.parent / "unpacked"
     folder.mkdir()
@@ -68,6 +74,8 @@ def test_a_folder_around_the_models_is_left_out(archive: Path) -> None:
         ("alpha/p/inner.zip", "alpha/p/inner.zip is an archive within the archive"),
         ("alpha/p/1.svg", "alpha/p/1.svg is not an image"),
         (link("alpha/p/1.png"), "alpha/p/1.png is a link or a device"),
+        (packed("alpha/p/1.png", zipfile.ZIP_BZIP2), "alpha/p/1.png is packed by a method that is not read here"),
+        (packed("alpha/p/1.png", zipfile.ZIP_LZMA), "alpha/p/1.png is packed by a method that is not read here"),
     ],
 )
 def test_each_trap_is_refused_by_its_name(archive: Path, entry: Any, sentence: str) -> None:
@@ -144,7 +152,7 @@ def test_a_zip_in_the_clothes_of_an_image_is_unpacked_as_a_file_only(archive: Pa
     assert unpacked(zipped(archive, ("a/p/1.png", inner.getvalue()))) == ["a/p/1.png"]
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_no_damaged_archive_does_more_than_to_be_refused(tmp_path: Path, compression: int) -> None:
     """Mutated archives are unpacked or refused by one sentence, and write nothing outside their folder."""
     entries = [(f"alpha/höuse {number}/1.png", bytes(range(256))) for number in range(3)]
