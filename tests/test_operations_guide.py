@@ -25,7 +25,10 @@ def options_of(command: str) -> set[str]:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 def test_every_command_and_option_exists(guide: Path) -> None:
-    for command, arguments in CALL.findall(guide.read_text()):
+    text = guide.read_text()
+    calls = CALL.findall(text)
+    assert len(calls) == text.count("manage.py ")
+    for command, arguments in calls:
         assert command in get_commands(), command
         for option in re.findall(r"(?<!\S)--[a-z-]+", arguments):
             assert option in options_of(command), f"{command} {option}"

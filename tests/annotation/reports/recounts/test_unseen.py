@@ -202,7 +202,9 @@ def test_each_annotator_left_out(case: Case) -> None:
 
 
 def test_skills_by_dawid_and_skene(case: Case) -> None:
-    for model in case.reported["sensitivity"]["dawid_skene"]:
+    models = case.reported["sensitivity"]["dawid_skene"]
+    assert [model["prior"] for model in models] == ["uniform", "learned"]
+    for model in models:
         winners = recount.dawid_skene(case.rows, ties=case.may_tie, learn=model["prior"] == "learned")
         assert model["comparisons"] == len(case.rows)
         assert model["changed"] == sum(row.people != sign for row, sign in zip(case.rows, winners, strict=True))
