@@ -111,8 +111,8 @@ def _run(options: argparse.Namespace) -> None:
     from django.conf import settings
 
     from generation.models import GeneratedImage
-    from scoring import encoders
     from scoring.encoder_spec import PREPARATIONS, EncoderSpec
+    from scoring.encoders import loading
 
     media = Path(settings.MEDIA_ROOT)
     media.mkdir(parents=True, exist_ok=True)
@@ -120,8 +120,8 @@ def _run(options: argparse.Namespace) -> None:
     images = [GeneratedImage(path=name) for name in names]
     by = {}
     for way in PREPARATIONS:
-        encoders.load.cache_clear()
-        by[way] = encoders.load(EncoderSpec(checkpoint=str(options.checkpoint.resolve()), preparation=way))
+        loading.load.cache_clear()
+        by[way] = loading.load(EncoderSpec(checkpoint=str(options.checkpoint.resolve()), preparation=way))
     arms = {
         "plain loop": Arm(plain_loop(media, names, by["pil"])),
         "worker, PIL": Arm(as_a_worker(images, by["pil"])),

@@ -129,7 +129,7 @@ def _listed(table: str) -> dict[str, str]:
 # --- encoders -----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class OwnEncoder:
-    """An image encoder of one's own, used like those of `scoring.encoders`. fingerprint: of its file."""
+    """An image encoder of one's own, used like those of `scoring.encoders.loading`. fingerprint: of its file."""
 
     spec: EncoderSpec
     function: Any

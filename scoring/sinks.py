@@ -8,9 +8,9 @@ from PIL import Image
 
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
-from scoring.checkpoints import is_encoder_at_hand
 from scoring.embeddings import embed_pictures, refuse_other_weights
 from scoring.encoder_spec import EncoderSpec, ImageEncoder
+from scoring.encoders.checkpoints import is_encoder_at_hand
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ def embedding_sink(spec: EncoderSpec) -> EmbeddingSink | None:
     if not is_encoder_at_hand(spec):
         return None
     from generation.machines.devices import empty_memory, is_out_of_memory
-    from scoring import encoders  # imported here: they load torch, and the web process imports this module
+    from scoring.encoders import loading  # imported here: they load torch, and the web process imports this module
 
     try:
-        encoder = encoders.load(spec)
+        encoder = loading.load(spec)
         refuse_other_weights(encoder)
         return EmbeddingSink(encoder)
     except Refused as refusal:

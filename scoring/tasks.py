@@ -8,9 +8,9 @@ from generation.machines.workers import may_take_on_this_card, note_work
 from jobs.claims import due
 from jobs.leases import Lease
 from jobs.work import work_next
-from scoring.checkpoints import is_encoder_at_hand, needing_encoder
 from scoring.embeddings import compare_set, embed_set, lacks_embeddings
 from scoring.encoder_spec import ComparerSpec, EncoderSpec, source_of
+from scoring.encoders.checkpoints import is_encoder_at_hand, needing_encoder
 from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ScoringJob
 from scoring.scores import score_set
@@ -48,7 +48,7 @@ def embed_and_score(job: ScoringJob, lease: Lease) -> None:
 
 
 def _compare(job: ScoringJob, spec: ComparerSpec) -> None:
-    from scoring import lpips  # imported here, as in `_embed`
+    from scoring.encoders import lpips  # imported here, as in `_embed`
 
     with device_faults(job, owner=spec.identity):
         compare_set(image_set=job.image_set, comparer=lpips.load(spec))
@@ -58,10 +58,10 @@ def _embed(job: ScoringJob, spec: EncoderSpec, lease: Lease) -> None:
     from generation.machines.devices import (
         memory_in_use,  # imported here: they load torch, and the web process imports this module
     )
-    from scoring import encoders
+    from scoring.encoders import loading
 
     _loaded[:] = [job.metric]
     with device_faults(job, owner=spec.identity):
-        embed_set(image_set=job.image_set, encoder=encoders.load(spec), check=lease.check)
+        embed_set(image_set=job.image_set, encoder=loading.load(spec), check=lease.check)
     used, total = memory_in_use()
     note_work(model=spec.identity, memory_used=used, memory_total=total)

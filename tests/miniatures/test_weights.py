@@ -19,9 +19,9 @@ from miniatures.judging import by_rule
 from miniatures.renderer import render
 from miniatures.rule_reader import find_object
 from miniatures.scenes import DAB_STYLE, Description, draw_description, imagine
-from scoring import encoders
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
+from scoring.encoders import loading
 
 ROOT = Path(settings.BASE_DIR)
 WEIGHTS = ROOT / "miniatures" / "weights"
@@ -88,7 +88,7 @@ def test_the_lora_paints_in_its_style_and_the_base_does_not() -> None:
 
 
 def test_mini_clip_scores_a_set_of_one_scene_above_one_of_many() -> None:
-    encoder = encoders.load(EncoderSpec(kind="clip", checkpoint=str(WEIGHTS / "mini-clip")))
+    encoder = loading.load(EncoderSpec(kind="clip", checkpoint=str(WEIGHTS / "mini-clip")))
     rng = random.Random(6)
     description = Description((("red", "star"),), "white")
     one = [render(imagine(description, rng)) for _ in range(20)]

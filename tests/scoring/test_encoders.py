@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.refusals import Refused
-from scoring import encoders
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
-from scoring.encoders import ARCHITECTURES, load
+from scoring.encoders import loading
+from scoring.encoders.loading import ARCHITECTURES, load
 from tests.scoring.embedded_sets import ColourEncoder, picture, score_by_double_loop
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -137,7 +137,7 @@ def test_the_size_of_the_batch_matters_by_rounding_only(
     images, embeddings = [picture(seed) for seed in range(7)], {}
     for size in (1, 2, 5, 32):
         load.cache_clear()
-        monkeypatch.setattr(encoders, "BATCH_SIZE", size)
+        monkeypatch.setattr(loading, "BATCH_SIZE", size)
         embeddings[size] = load(spec_of(kind, tiny_encoders)).embed(images)
     for size in (1, 2, 5):
         distance = np.linalg.norm(embeddings[size] - embeddings[32], axis=1)
@@ -204,7 +204,7 @@ class SmallMemory:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
         self.batches: list[int] = []
-        whole = encoders._LoadedEncoder._embed_batch
+        whole = loading._LoadedEncoder._embed_batch
 
         def embed_batch(encoder: Any, batch: Sequence[Image.Image]) -> Any:
             self.batches.append(len(batch))
@@ -212,14 +212,14 @@ class SmallMemory:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return whole(encoder, batch)
 
-        monkeypatch.setattr(encoders._LoadedEncoder, "_embed_batch", embed_batch)
+        monkeypatch.setattr(loading._LoadedEncoder, "_embed_batch", embed_batch)
 
 
 def test_halves_the_batch_until_it_fits_and_remembers(tiny_encoders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [picture(seed) for seed in range(9)]
     expected = load(spec_of("clip", tiny_encoders)).embed(images)
     load.cache_clear()
-    monkeypatch.setattr(encoders, "BATCH_SIZE", 8)
+    monkeypatch.setattr(loading, "BATCH_SIZE", 8)
     encoder, memory = load(spec_of("clip", tiny_encoders)), SmallMemory(monkeypatch, limit=3)
 
     np.testing.assert_allclose(encoder.embed(images), expected, atol=1e-5)

@@ -11,9 +11,9 @@ import pytest
 
 from generation.models import ImageSet
 from jobs.refusals import Refused
-from scoring import encoders, lpips
 from scoring.encoder_spec import ComparerSpec, EncoderSpec, source_of
-from scoring.lpips import SHORTER_SIDE, load
+from scoring.encoders import loading, lpips
+from scoring.encoders.lpips import SHORTER_SIDE, load
 from scoring.metric_spec import MetricSpec
 from scoring.models import Encoder, PairwiseSimilarities, ScoringJob, SetScore
 from scoring.pairs import STORED_TYPE
@@ -56,7 +56,7 @@ def test_lpips_is_that_of_the_authors_package(net: str, tmp_path: Path) -> None:
 
 def test_dreamsim_is_that_of_the_authors_package(tiny_encoders: Path) -> None:
     spec = EncoderSpec(kind="dreamsim", checkpoint=str(tiny_encoders / "dreamsim"))
-    cosines = cosine_similarities(encoders.load(spec).embed([picture(seed) for seed in (1, 2, 3)]))
+    cosines = cosine_similarities(loading.load(spec).embed([picture(seed) for seed in (1, 2, 3)]))
     assert [1 - cosines[pair] for pair in PAIRS] == pytest.approx(BY_DREAMSIM, abs=1e-6)
 
 

@@ -10,10 +10,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
-import scoring
+from scoring import encoders
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
-from scoring.encoders import load
+from scoring.encoders.loading import load
 from tests.scoring.embedded_sets import picture
 
 
@@ -177,8 +177,8 @@ def test_stopping_it_is_no_stack_trace(model_folder: Path, clip: str, monkeypatc
 
 
 def test_an_installation_without_torch_is_an_error(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(scoring, "encoders")
-    monkeypatch.delitem(sys.modules, "scoring.encoders")
+    monkeypatch.delattr(encoders, "loading")
+    monkeypatch.delitem(sys.modules, "scoring.encoders.loading")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(CommandError, match="torch is not installed here"):
         score_folder(model_folder, "/models/clip")

@@ -39,15 +39,15 @@ def image_set(tiny_models: Path) -> ImageSet:
 def test_embedded_from_the_pixels_in_memory(
     spec: EncoderSpec, image_set: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scoring import encoders
+    from scoring.encoders import loading
 
     with monkeypatch.context() as patch:
         patch.delattr(LocalFolder, "read")
         run_generation_job()
     straight = embeddings_of(image_set, spec.identity)
-    assert embed_set(image_set=image_set, encoder=encoders.load(spec)) == 0
+    assert embed_set(image_set=image_set, encoder=loading.load(spec)) == 0
     ImageEmbedding.objects.all().delete()
-    assert embed_set(image_set=image_set, encoder=encoders.load(spec)) == 3
+    assert embed_set(image_set=image_set, encoder=loading.load(spec)) == 3
     assert np.array_equal(embeddings_of(image_set, spec.identity), straight)
 
 
@@ -61,12 +61,12 @@ def test_an_encoder_with_other_weights_is_left_to_the_scoring_job(spec: EncoderS
 def test_an_embedding_that_fails_costs_no_image(
     spec: EncoderSpec, image_set: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scoring import encoders
+    from scoring.encoders import loading
 
     def broken(_self: object, pictures: list[Image.Image]) -> Embeddings:
         return np.full((len(pictures), 4), np.nan, np.float32)
 
-    monkeypatch.setattr(encoders._LoadedEncoder, "embed", broken)
+    monkeypatch.setattr(loading._LoadedEncoder, "embed", broken)
     run_generation_job()
     assert image_set.images.count() == 3
     assert not ImageEmbedding.objects.exists()

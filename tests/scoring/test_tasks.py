@@ -6,9 +6,9 @@ import pytest
 
 from generation.hub.fetches import fetch_queued
 from generation.models import GeneratedImage
-from scoring.checkpoints import encoder_needs
 from scoring.embeddings import embeddings_of
 from scoring.encoder_spec import EncoderSpec
+from scoring.encoders.checkpoints import encoder_needs
 from scoring.models import ImageEmbedding, ScoringJob, SetScore
 from scoring.tasks import jobs_to_score, run_scoring_job
 from tests.fake_hub import COMMIT, FakeHub

@@ -21,7 +21,7 @@ from generation.hub.cache import cache_folder
 from generation.hub.fetches import fetch_queued, image_needs
 from generation.hub.fetching import FetchPlan, check_disk, fetch, in_gb, only_fetcher, plan_fetch
 from jobs.wording import counted
-from scoring.checkpoints import encoder_needs
+from scoring.encoders.checkpoints import encoder_needs
 
 SECONDS_BETWEEN_LOOKS = 3.0
 LONGEST_PAUSE = 60.0  # after a fault that passes

@@ -7,8 +7,8 @@ from annotation.studies.manifest import Manifest, ModelPlan
 from generation.hub.fetches import fetching_in_words
 from generation.hub.wanted import Wanted, wanted_of
 from generation.models import DiffusionModel
-from scoring.checkpoints import wanted_encoder
 from scoring.encoder_spec import EncoderSpec
+from scoring.encoders.checkpoints import wanted_encoder
 
 
 def wanted_files(manifest: Manifest) -> list[Wanted]:

@@ -39,10 +39,12 @@ class Command(BaseCommand):
         """Print every folder's score; fail if no folder has one."""
         try:
             folders = find_image_folders(folder)
-            from scoring import encoders  # seconds of loading torch, which --help and a missing folder do without
+            from scoring.encoders import (
+                loading,  # seconds of loading torch, which --help and a missing folder do without
+            )
 
             spec = EncoderSpec(kind, encoder, revision, options["preparation"])  # type: ignore[arg-type]
-            loaded = encoders.load(spec)
+            loaded = loading.load(spec)
             scores = _score_with_progress(folders, loaded)
         except Refused as refusal:
             raise CommandError(str(refusal)) from None

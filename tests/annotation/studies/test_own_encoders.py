@@ -11,8 +11,9 @@ from django.conf import settings
 from django.core.management import CommandError
 
 from jobs.refusals import Refused
-from scoring import encoders, own_code
+from scoring import own_code
 from scoring.encoder_spec import EncoderSpec
+from scoring.encoders import loading
 from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ImageEmbedding, ScoringJob, SetScore
 from scoring.own_code import encoder_in_file, own_encoder
@@ -55,7 +56,7 @@ def test_the_documented_encoder_scores_a_study_from_the_shell(source: Path) -> N
 def test_a_worker_knows_the_encoder_that_its_admin_lists(source: Path, settings: Any) -> None:
     (source.parent / "list.toml").write_text(f'other = "x.py:y"\n[encoders]\ncolours = "{source}:colours"\n')
     settings.OWN_METRICS_FILE = str(source.parent / "list.toml")
-    encoders.load.cache_clear()
+    loading.load.cache_clear()
     image_set = make_study(state="closed").comparisons.earliest("position").image_set_a
     plan_scorings(image_set_ids=[image_set.pk], spec=MetricSpec(SCS, OWN))
     run_scoring_job()
@@ -64,7 +65,7 @@ def test_a_worker_knows_the_encoder_that_its_admin_lists(source: Path, settings:
     assert SetScore.objects.get(metric="scs/own:colours").image_count == 2
     with pytest.raises(Refused, match=r"This machine knows no encoder other: install it as an entry point"):
         own_encoder(EncoderSpec(kind="own", checkpoint="other"))
-    encoders.load.cache_clear()
+    loading.load.cache_clear()
 
 
 def test_an_installed_package_names_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from annotation.studies.current import current_manifest
 from generation.models import ImageSet
 from jobs.refusals import Refused
 from scoring import own_code
-from scoring.checkpoints import encoder_needs
+from scoring.encoders.checkpoints import encoder_needs
 from scoring.metric_spec import MetricSpec
 from scoring.models import Encoder, ImageEmbedding, MetricSource, ScoringJob, SetScore
 from scoring.own_metrics import metric_in_file, own_metric

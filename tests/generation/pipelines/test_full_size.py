@@ -17,8 +17,8 @@ from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
 from generation.plans.orders import Order
 from generation.sampling.sampling import Sampled, sample
-from scoring import encoders
 from scoring.encoder_spec import EncoderSpec
+from scoring.encoders import loading
 from tests.full_size import CLIP_G, CLIP_L, GIB, build_clip, build_pixart, build_sdxl, free_memory
 from tests.generation.pipelines.test_loras import learned, processor_weights
 from tests.generation.planned_sets import SMALL, picture
@@ -43,7 +43,7 @@ def loaded_anew() -> Iterator[None]:
     forget()
     yield
     forget()
-    encoders.load.cache_clear()
+    loading.load.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_pixart_of_full_size(tmp_path: Path, settings: Settings) -> None:
 def test_clip_of_full_size(tmp_path: Path) -> None:
     needs(tmp_path, memory=2, disk=1)
     assert build_clip(tmp_path) == 151_277_313
-    encoder = encoders.load(EncoderSpec(kind="clip", checkpoint=str(tmp_path)))
+    encoder = loading.load(EncoderSpec(kind="clip", checkpoint=str(tmp_path)))
     embeddings = encoder.embed([picture(seed, (96, 64)) for seed in range(3)])
     assert embeddings.shape == (3, 512)
     assert np.isfinite(embeddings).all()

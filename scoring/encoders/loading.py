@@ -31,11 +31,11 @@ from transformers import (
 from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
 from jobs.cores import core_count
 from jobs.refusals import Refused
-from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
-from scoring.dreamsim import DreamSim
 from scoring.encoder_spec import OWN_ENCODER, Embeddings, EncoderSpec, ImageEncoder
+from scoring.encoders.checkpoints import Checkpoint, find_checkpoint, first_line
+from scoring.encoders.dreamsim import DreamSim
+from scoring.encoders.tensor_images import TensorPreparation
 from scoring.own_code import own_encoder
-from scoring.tensor_images import TensorPreparation
 
 BATCH_SIZE = 32  # halved for good when the device's memory does not hold it
 
