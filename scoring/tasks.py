@@ -55,9 +55,8 @@ def _compare(job: ScoringJob, spec: ComparerSpec) -> None:
 
 
 def _embed(job: ScoringJob, spec: EncoderSpec, lease: Lease) -> None:
-    from generation.machines.devices import (
-        memory_in_use,  # imported here: they load torch, and the web process imports this module
-    )
+    # Imported here: they load torch, and the web process imports this module.
+    from generation.machines.devices import memory_in_use
     from scoring.encoders import loading
 
     _loaded[:] = [job.metric]

@@ -39,9 +39,7 @@ class Command(BaseCommand):
         """Print every folder's score; fail if no folder has one."""
         try:
             folders = find_image_folders(folder)
-            from scoring.encoders import (
-                loading,  # seconds of loading torch, which --help and a missing folder do without
-            )
+            from scoring.encoders import loading  # takes seconds, which --help and a missing folder do without
 
             spec = EncoderSpec(kind, encoder, revision, options["preparation"])  # type: ignore[arg-type]
             loaded = loading.load(spec)
