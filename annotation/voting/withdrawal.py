@@ -1,7 +1,7 @@
 """Withdrawal deletes an annotator's votes and answers. A tombstone stays: a random id, a count, a time.
 
-The votes of one sitting are deleted in the transaction that writes the tombstone. Of an annotator with thousands the
-rest follows in slices, and if the process dies between two of them, the half-minute tick goes on.
+The votes of one sitting are deleted in the transaction that writes the tombstone. If an annotator has thousands, the
+rest is deleted in slices; if the process dies between two of them, the half-minute tick continues.
 """
 
 from collections.abc import Collection, Sequence

@@ -15,8 +15,8 @@ class Command(StudyCommand):
     """Makes a pilot, or prints the result of one."""
 
     help = (
-        "Make a pilot of a draft or ready study: a drawn part of its prompts leaves it. Of a pilot, print its pace, "
-        "and once it is closed the reliability of its votes and the sample size that follows."
+        "Make a pilot of a draft or ready study: prompts drawn from the study are moved into it. If the study is a "
+        "pilot, print its pace and, once it is closed, the reliability of its votes and the sample size that follows."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -94,8 +94,8 @@ def alpha_with_interval(found: Reliability) -> Estimate:
 def beyond_chance(found: Reliability) -> str:
     """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero.
 
-    Without an interval nothing is shown, unless no two votes on a comparison differ. Of several models, alpha says how
-    far they agree beyond an order of the models.
+    Without an interval nothing is shown, unless no two votes on a comparison differ. In a study of several
+    models, alpha says how far they agree beyond an order of the models.
     """
     alpha = alpha_with_interval(found)
     if alpha.value is None or (alpha.value == 1 if alpha.low is None else alpha.low > 0):

@@ -36,7 +36,7 @@ BY_OWNER = "an owner's decision"
 
 
 def erase_due(now: datetime) -> None:
-    """Erase the personal data of each closed study whose date has come. Of the half-minute tick; safe to run twice."""
+    """Erase the personal data of each closed study whose date has come. The tick calls it; safe to run twice."""
     due = Study.objects.filter(state=Study.State.CLOSED, erased_at=None, erases_at__lte=now).order_by("pk")
     for study in due:
         try:

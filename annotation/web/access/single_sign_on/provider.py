@@ -102,7 +102,7 @@ class Issuer(OpenIDConnectProvider):  # type: ignore[misc]  # allauth ships no t
         return dict(generate_code_challenge())
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the parameters of a login. Of the address only a safe `next` counts."""
+        """Return the parameters of a login. Only a safe `next` is read from the address."""
         nonce = secrets.token_urlsafe(24)
         return {
             "process": "login",
