@@ -33,7 +33,7 @@ from jobs.whole_files import whole_file
 
 PIECE_BYTES = 8 * 2**20
 MOST_FILES = 5_000
-LONGEST_PATH = 1_000
+LONGEST_PATH = 1_000  # bytes, far below the 4,096 of a whole path on the server
 LIFETIME = timedelta(days=7)  # of files whose upload or import does not go on
 _BLOCK = 2**16
 IN_WORK = (LeasedJob.State.QUEUED, LeasedJob.State.RUNNING)
@@ -111,8 +111,8 @@ def _refuse_files(kind: str, files: Sequence[FileToCome]) -> None:
     seen: set[str] = set()
     for file in files:
         refuse_path(file.path)
-        if len(file.path) > LONGEST_PATH:
-            raise Refused(f"{file.path[:80]}…: a path has at most {LONGEST_PATH} letters.")
+        if len(file.path.encode()) > LONGEST_PATH:
+            raise Refused(f"{file.path[:80]}…: a path has at most {LONGEST_PATH:,} bytes.")
         if file.bytes < 1:
             raise Refused(f"{file.path} is empty.")
         if file.path.casefold() in seen:
@@ -206,6 +206,8 @@ def received_bytes(upload: Upload) -> int:
 def finish(*, upload: Upload, actor: User | None) -> UploadJob:
     """Hand a complete upload over to its import, and return the job; an import that failed is tried again.
 
+    The import acts for the account that sent the files, also if another editor asks for it: their rights decide which
+    images the study may share with others, and nobody gains rights by trying again. The history names who asked.
     Raises Refused if a piece is missing, or the files of a failed import are deleted.
     """
     upload = Upload.objects.select_for_update().get(pk=upload.pk)

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from annotation import tasks
-from annotation.models import AuditEntry, Study, StudyEvent, Upload, UploadJob, Vote
+from annotation.models import AuditEntry, Study, StudyEvent, StudyShare, Upload, UploadJob, Vote
 from annotation.studies.uploads import importing
 from annotation.studies.uploads.receiving import FileToCome, Place, begin, finish, folder_of, take_piece
 from annotation.web.upload_documents import upload_out
@@ -22,7 +22,7 @@ from generation.models import GeneratedImage, ImageSet
 from jobs.models import LeasedJob
 from jobs.refusals import Refused
 from scoring.models import SetScore
-from tests.factories import make_researcher, make_study
+from tests.factories import make_researcher, make_study, member
 
 pytestmark = pytest.mark.django_db
 PROMPTS = ("prompt 1", "prompt 2")
@@ -134,6 +134,24 @@ def test_an_import_that_failed_for_good_is_tried_again_with_the_files_that_came(
     UploadJob.objects.update(state="failed", error="It failed.")
     with pytest.raises(Refused, match="its files are deleted; upload them again"):
         finish(upload=upload, actor=researcher)
+
+
+def test_an_import_that_another_editor_tries_again_has_the_rights_of_the_account_that_sent_it(
+    researcher: User,
+) -> None:
+    hidden, study = make_study(slug="hidden", state="draft"), make_study(slug="mine", state="draft", comparisons=2)
+    colleague, access = member(study, "editor"), StudyShare.objects.get(study=hidden, account=researcher)
+    with pytest.raises(Refused, match="another study, which is not shared with this account, has images of that name"):
+        uploaded(study, colleague, "images", zipped(images()))
+    upload = uploaded(study, researcher, "images", zipped(images()))
+    UploadJob.objects.update(state="failed", error="It stopped answering.")
+    finish(upload=upload, actor=colleague)
+    assert AuditEntry.objects.get(verb="import tried again").actor_name == "editor"
+    access.delete()
+    assert "not shared with this account" in imported(upload).error, "the sender lost access meanwhile"
+    access.save()
+    finish(upload=upload, actor=colleague)
+    assert imported(upload).outcome["summary"] == "4 sets with 8 images imported."
 
 
 def test_a_failed_import_is_tried_again_by_a_command(researcher: User) -> None:

@@ -132,7 +132,8 @@ def test_the_hash_of_the_whole_file_is_checked(study: Study, researcher: User) -
         ([FileToCome("a.zip", 0)], "images", r"a\.zip is empty"),
         ([FileToCome("a.png", 1), FileToCome("A.png", 1)], "images", r"A\.png is listed twice"),
         ([FileToCome("a.csv", 1), FileToCome("b.csv", 1)], "votes", "an upload of votes is one file"),
-        ([FileToCome("/".join("x" * 200 for _ in range(6)), 1)], "images", "at most 1000 letters"),
+        ([FileToCome("/".join("x" * 200 for _ in range(6)), 1)], "images", "at most 1,000 bytes"),
+        ([FileToCome("/".join("湖" * 80 for _ in range(5)), 1)], "images", "at most 1,000 bytes"),
     ],
 )
 def test_what_cannot_be_imported_is_refused_before_it_comes(
