@@ -15,9 +15,10 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from annotation.models import Annotator, Answer, ImageReport, Study, StudyShare
+from annotation.models import Annotator, Answer, ImageReport, Study, StudyShare, Upload
 from annotation.studies.current import current_manifest
-from annotation.studies.sharing import Role
+from annotation.studies.sharing import Role, create_report_link
+from annotation.studies.tokens import Scope, create_token
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.web import urls
@@ -195,6 +196,39 @@ def test_the_table_holds_for_each_kind_of_visitor(study: Study, method: str) -> 
             refused = refusals_of(name, who, needed or access.get or access.post or Who.ADMIN)
             expected = refused or ({405} if needed is None else MAY[method])
             assert found in expected, (address_name, method, name)
+
+
+def test_the_number_of_a_row_of_another_study_opens_nothing(study: Study) -> None:
+    """An owner of one study who guesses the numbers of another study's rows, in addresses, in forms and by a token."""
+    own = make_study(slug="own")
+    owner, root = member(own, Role.OWNER), User.objects.create_superuser("root")
+    images = {"files": [{"path": "a.zip", "bytes": 1}], "files_sha256": "1", "byte_count": 1}
+    upload = Upload.objects.create(study=study, account=root, kind="images", folder="f", **images)
+    link, report = create_report_link(study=study), ImageReport.objects.get()
+    numbers = {"upload_id": upload.pk, "link_id": link.pk, "report_id": report.pk}
+    numbers |= {"annotator_id": study.annotators.get().pk}
+    _token, secret = create_token(account=owner, name="t", scopes=Scope.values, days=1)
+    page, script = logged_in(owner), Client(headers={"authorization": f"Bearer {secret}"})
+    walked = 0
+    for route, pattern in patterns(urls.urlpatterns):
+        keys = set(pattern.pattern.converters)
+        if not keys & numbers.keys():
+            continue
+        is_by_token = route.startswith("api/")
+        values = {"slug": "own", "file": 0, "piece": 0, **numbers}
+        url = reverse(
+            f"api:{pattern.name}" if is_by_token else str(pattern.name), kwargs={key: values[key] for key in keys}
+        )
+        url += f"?file=0&piece=0&sha256={'0' * 64}" if url.endswith("/pieces") else ""
+        found = {status(script if is_by_token else page, method, url) for method in ("get", "post", "delete")}
+        assert found in ({404, 405}, {404}, {405, 409} if "link_id" in keys else {404}), url
+        walked += 1
+    assert walked >= 11
+    for form, address_name in (({"revoke": link.pk}, "report-links"), ({"account": "root", "role": "none"}, "sharing")):
+        page.post(reverse(address_name, args=["own"]), form)
+    assert Upload.objects.filter(pk=upload.pk, is_received=False).exists()
+    assert study.report_links.filter(revoked_at=None).exists()
+    assert study.annotators.get().external_id == PERSONAL["external_id"]
 
 
 def test_what_is_not_in_the_table_is_refused_to_all_but_admins(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
