@@ -35,7 +35,7 @@ class Demo:
 
 
 # The way over PostgreSQL and Redis is walked in every run by tests/services/test_compose.py.
-SMALL = pytest.param("4", marks=pytest.mark.slow if ON_SERVICES else ())
+SMALL = pytest.param("2", marks=pytest.mark.slow if ON_SERVICES else ())
 
 
 @pytest.fixture(scope="module", params=[SMALL, pytest.param("20", marks=pytest.mark.slow)])

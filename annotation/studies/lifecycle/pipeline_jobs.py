@@ -63,6 +63,14 @@ def pauses(study: Study) -> list[str]:
     ]
 
 
+def only_others_run(study: Study) -> bool:
+    """Return whether jobs run now, and none of them is the study's."""
+    running = {"state": State.RUNNING}
+    if any(jobs.filter(**running).exists() for jobs in _jobs_of(study)):
+        return False
+    return any(model._default_manager.filter(**running).exists() for model in (GenerationJob, ScoringJob))
+
+
 def _studies_to_try(trial_id: int) -> list[Study]:
     models = ModelTrial.objects.filter(pk=trial_id).values("diffusion_model")
     using = StudyModel.objects.filter(diffusion_model__in=models).values("study")

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from annotation.models import Study
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle.pipeline_jobs import pauses
+from annotation.studies.lifecycle.pipeline_jobs import only_others_run, pauses
 from annotation.studies.lifecycle.progress import StudyProgress
 from generation.machines.workers import SILENT_AFTER, served_queues
 from generation.models import GenerationJob
@@ -78,9 +78,6 @@ def waits_for(study: Study, counts: StudyProgress) -> str:
     """Return why no job of a study runs although jobs wait; empty if one runs or none waits."""
     if not counts.waiting_job_count or counts.running_job_count:
         return ""
-    busy = "The worker is busy with another study; this one follows." if _is_busy() else ""
+    # Asked anew: a job of the study may have begun since the jobs were counted.
+    busy = "The worker is busy with another study; this one follows." if only_others_run(study) else ""
     return missing_worker(study, served()) or "; ".join(pauses(study)) or busy
-
-
-def _is_busy() -> bool:
-    return any(model.objects.filter(state=LeasedJob.State.RUNNING).exists() for model in (GenerationJob, ScoringJob))

@@ -95,12 +95,14 @@ def test_a_worker_that_is_busy_with_another_study_is_not_missed(monkeypatch: pyt
     monkeypatch.setattr(messages, "_enqueue_one", lambda job: None)
     busy, waiting = planned("busy"), planned("waiting")
     first = GenerationJob.objects.earliest("pk")
+    before = progress(busy)
     assert waits_for(waiting, progress(waiting)).startswith(NONE)
     assert claims.claim_next(GenerationJob.objects.filter(pk=first.pk), worker="gpu")
     assert waits_for(busy, progress(busy)) == ""
     # The heartbeat of its job shows that it runs, even if its own sign of life is late.
     leave_sign(name="control@here")
     assert waits_for(waiting, progress(waiting)) == "The worker is busy with another study; this one follows."
+    assert waits_for(busy, before) == ""  # it was counted between two jobs
 
 
 class Timer:
