@@ -21,9 +21,10 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, InvitationMail, NoticeReceipt
 from annotation.studies.audit import record
+from annotation.studies.current import current_manifest
 from annotation.studies.installation.accounts import password_path, with_email
+from annotation.studies.language import language_of
 from annotation.studies.mail.templates import filled
-from annotation.studies.mail.usual import mail_language
 from annotation.studies.sharing import role_in
 
 State = InvitationMail.State
@@ -136,7 +137,7 @@ def mail_of(row: InvitationMail) -> EmailMessage:
     annotator, study = row.contact.annotator, row.contact.study
     values = {"study": study.name, "name": annotator.label, "link": row.site + reverse("visit", args=[annotator.token])}
     leave = row.site + reverse("no-mail", args=[annotator.token])
-    with translation.override(mail_language(study)):
+    with translation.override(language_of(current_manifest(study))):
         sentence = _("If you want no further messages about this study: %(link)s") % {"link": leave}
     return EmailMessage(
         subject=" ".join(filled(row.subject, values).split()),

@@ -1,24 +1,18 @@
 """The mails that annotators get unless a researcher writes others, in the study's language."""
 
-from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from annotation.models import InvitationMail, Study
 from annotation.studies.current import current_manifest
+from annotation.studies.language import language_of
 
 Kind = InvitationMail.Kind
 
 
-def mail_language(study: Study) -> str:
-    """Return the study's language if mails are translated to it, else the default language."""
-    language = current_manifest(study).texts.language
-    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
-
-
 def usual_mail(study: Study, kind: str) -> tuple[str, str]:
     """Return the subject and the message of an invitation or a reminder, with their places unfilled."""
-    with translation.override(mail_language(study)):
+    with translation.override(language_of(current_manifest(study))):
         if kind == Kind.REMINDER:
             subject = _("Reminder: {study}")
             paragraphs = [

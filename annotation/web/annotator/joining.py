@@ -72,7 +72,7 @@ def join(request: HttpRequest, open_link_token: str) -> HttpResponse:
         external_id, known = "", annotator_of_device(request, study)
     if known:
         return redirect("visit", known.token)
-    return in_language(manifest.texts.language, lambda: _arrival_page(request, study, manifest, external_id))
+    return in_language(manifest, lambda: _arrival_page(request, study, manifest, external_id))
 
 
 def _parameter(request: HttpRequest, name: str) -> str:

@@ -7,13 +7,13 @@ from functools import wraps
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 
 from annotation.models import Annotator, Answer, Assignment
 from annotation.studies.current import current_manifest
+from annotation.studies.language import language_of
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
 from annotation.voting.availability import Closure, NoRoom, closure, has_all_votes
@@ -118,16 +118,11 @@ def _has_answered(annotator: Annotator, page: Answer.Page) -> bool:
     return annotator.answers.filter(page=page).exists()
 
 
-def page_language(language: str) -> str:
-    """Return the study's language if the pages are translated to it, else the default language."""
-    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
-
-
-def in_language(language: str, view: Callable[[], HttpResponse]) -> HttpResponse:
+def in_language(manifest: Manifest, view: Callable[[], HttpResponse]) -> HttpResponse:
     """Call the view in the study's language, not the browser's, and name that language in the header."""
-    with translation.override(page_language(language)):
+    with translation.override(language_of(manifest)):
         response = view()
-        response["Content-Language"] = page_language(language)
+        response["Content-Language"] = language_of(manifest)
         return response
 
 
@@ -150,8 +145,8 @@ def annotator_page(view: AnnotatorView) -> TokenView:
         manifest = current_manifest(annotator.study)
         if _was_in_pilot(request, annotator):
             refused = NoRoom.PILOT, annotator.external_id
-            return in_language(manifest.texts.language, lambda: no_room_page(request, manifest, *refused))
-        response = in_language(manifest.texts.language, lambda: view(request, annotator, manifest, **values))
+            return in_language(manifest, lambda: no_room_page(request, manifest, *refused))
+        response = in_language(manifest, lambda: view(request, annotator, manifest, **values))
         if annotator.has_come and not annotator.external_id:
             remember_pilot(response, annotator)
         bind(response, annotator_id=annotator.pk, path=image_folder())

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.current import current_manifest
+from annotation.studies.language import language_of
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
 from annotation.voting.assignment import Next, NextKind, ahead_end, next_assignment, release, release_ahead
@@ -43,7 +44,7 @@ from annotation.voting.storage.sqlite_queue import in_turn
 from annotation.voting.storage.vote_statements import locked_assignment
 from annotation.web.access.tokens import TokenCipher
 from annotation.web.annotator.images import addresses
-from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page, page_language
+from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page
 from annotation.web.api import schemas
 from jobs.refusals import Refused
 
@@ -194,7 +195,7 @@ def _visit_for(token: str, assignment_token: str) -> Iterator[tuple[Visit, Assig
 
 def _visit_of(annotator: Annotator, now: datetime) -> Visit:
     manifest = current_manifest(annotator.study)
-    return Visit(annotator, manifest, manifest.voting_rules(), now, page_language(manifest.texts.language))
+    return Visit(annotator, manifest, manifest.voting_rules(), now, language_of(manifest))
 
 
 def _opened(assignment_token: str) -> tuple[int, ...]:

@@ -21,13 +21,13 @@ from annotation.models import Annotator, Study
 from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.invitations import LABEL_LENGTH, MOST_AT_ONCE, invite_all, invited
+from annotation.studies.language import language_of
 from annotation.studies.mail.addresses import recipients_in
 from annotation.studies.mail.inviting import mail_invitations, remind
 from annotation.studies.manifest import Manifest
 from annotation.studies.planning.costs import SECONDS_PER_VOTE, median_response
 from annotation.voting.annotators import free_leases_of
 from annotation.web.access.guard import researcher_page
-from annotation.web.annotator.next_page import page_language
 from annotation.web.researcher.people.mail_forms import MailForm, ReminderForm, mails_context
 from generation.tables.formulas import marked
 from jobs.refusals import Refused
@@ -153,7 +153,7 @@ def ready_message(manifest: Manifest, link: str, seconds: float) -> str:
     """
     each = manifest.voting_rules().comparisons_per_annotator
     minutes = max(1, math.ceil(each * seconds / 60))
-    with translation.override(page_language(manifest.texts.language)):
+    with translation.override(language_of(manifest)):
         sentences = [
             _("You are invited to compare sets of images and to say which set is more consistent."),
             _("It takes about %(minutes)s min, on a computer or a phone. You can stop and continue later.")

@@ -193,7 +193,7 @@ def operate(request: HttpRequest, token: str, operation: str) -> HttpResponse:
     except (ValueError, RecursionError):  # the latter: brackets within brackets
         return error_response(request, 422, "The body is not a JSON document.")
     given = body if isinstance(body, dict) else {}
-    return in_language(preview.manifest.texts.language, lambda: JsonResponse(act(preview, given)))
+    return in_language(preview.manifest, lambda: JsonResponse(act(preview, given)))
 
 
 @require_safe

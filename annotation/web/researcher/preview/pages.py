@@ -267,7 +267,7 @@ def preview(request: HttpRequest, slug: str, step: str = "") -> HttpResponse:
     if asked not in (*walk.steps, *ASIDE):
         raise Http404
     page = PAGES[asked.partition("-")[0]]
-    return in_language(walk.manifest.texts.language, partial(page, request, walk, asked))
+    return in_language(walk.manifest, partial(page, request, walk, asked))
 
 
 def _refuse_hidden_images(request: HttpRequest, study: Study) -> None:
