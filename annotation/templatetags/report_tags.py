@@ -10,7 +10,7 @@ from annotation.reports.printing import numbers
 from annotation.reports.printing.blocks import Table
 
 _EQUATION = re.compile(r"(?<=\b[npt]) ([=<>]) ")
-_RANGE = re.compile(r"(?<=\d)–(?=\d)")
+_RANGE_OR_DATE = re.compile(r"(?<=\d)([–-])(?=\d)")
 NUMBER, NOBODY = ' class="number"', "–"
 
 register = template.Library()
@@ -20,9 +20,9 @@ register.filter("metric_name", numbers.metric_name)
 
 @register.filter
 def unbroken(text: str) -> str:
-    """Return a text in which "n =", "p <", a per cent sign and the ends of a range stay on the line of their number."""
+    """Return a text in which "n =", "p <", a per cent sign, the ends of a range and a date stay on one line."""
     kept = _EQUATION.sub("\u00a0\\1\u00a0", text).replace(" %", "\u00a0%")
-    return _RANGE.sub("\u2060–\u2060", kept)
+    return _RANGE_OR_DATE.sub("\u2060\\1\u2060", kept)
 
 
 @register.filter

@@ -54,7 +54,7 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
         if estimate.value is None or estimate.low is None or estimate.high is None:
             continue
         axes.plot([place, place], [estimate.low, estimate.high], color=INK, linewidth=STROKE)
-        text = f"Margin {row.low:.2g} to {row.high:.2g}: they agree on {within(estimate)} of "
+        text = f"Margin {_short(row.low)} to {_short(row.high)}: they agree on {within(estimate)} of "
         text += counted(estimate.n, "comparison")
         axes.plot([place], [estimate.value], "D", color=INK, markersize=4, gid=says(text))
     baseline = results.agreement.baseline.agreement.value
@@ -62,11 +62,16 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
         axes.axhline(baseline, color=QUIET, linewidth=1, linestyle="dotted", zorder=0)
     axes.set_ylim(-0.06, 1.06)  # a mark at 0 or 100 % is whole
     axes.set_xlim(-0.6, len(bins) - 0.4)
-    axes.set_xticks(range(len(bins)), [f"{row.low:.2g}\nto {row.high:.2g}" for row in bins])
+    axes.set_xticks(range(len(bins)), [f"{_short(row.low)}\nto {_short(row.high)}" for row in bins])
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylabel("Agreement")
     axes.set_xlabel("Size of the margin, points of score")
     return figure
+
+
+def _short(margin: float) -> str:
+    """Return a margin to two significant digits, or to all before the decimal point."""
+    return f"{margin:.0f}" if margin >= 10 else f"{margin:.2g}"
 
 
 def bootstrap(_report: AgreementReport, results: Results) -> Figure:

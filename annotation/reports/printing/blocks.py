@@ -151,7 +151,8 @@ def rows_of_both(
 def why_no_others(others: Iterable[Estimate]) -> tuple[str, ...]:
     """Return a sentence on the intervals for annotators like these that are undefined; empty if there is none."""
     reasons = dict.fromkeys(one.reason for one in others if one.is_defined and one.low is None)
-    return (f"Not every number has an interval for annotators like these: {'; '.join(reasons)}.",) if reasons else ()
+    why = ". Or: ".join(reasons)
+    return (f"Not every number has an interval for annotators like these: {why}.",) if reasons else ()
 
 
 def significance_row(label: str, test: SignificanceTest, *, remark: str = "", is_confirmatory: bool = False) -> Row:

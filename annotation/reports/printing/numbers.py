@@ -130,12 +130,12 @@ def probability(p: float) -> str:
 
 
 def significant(value: float) -> str:
-    """A number to four significant digits.
+    """A number to four significant digits, or to all before the decimal point.
 
-    >>> significant(-0.083333), significant(30.0), significant(-0.0)
-    ('−0.08333', '30', '0')
+    >>> significant(-0.083333), significant(30.0), significant(-0.0), significant(500500.0)
+    ('−0.08333', '30', '0', '500500')
     """
-    return _minus(f"{value:z.4g}")
+    return _minus(f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:z.4g}")
 
 
 def count(number: int | None) -> str:

@@ -1,13 +1,14 @@
 """The report's table of contents. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from annotation.reports.findings.agreement.agreement import Agreement
-from annotation.reports.findings.analysed import NOTHING_ANALYSED
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.ranking import Ranking
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.findings.scores.scores import Scores
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Chapter, Figure, FigureName, Section, in_words
 from annotation.reports.printing.drawn_numbers import claim_numbers
@@ -42,16 +43,9 @@ def _result(finding: Callable[[Results], X | None], section: Callable[[X, Facts]
 
 
 def _judged(finding: Callable[[Results], X | None], section: Callable[[X, Facts], Section]) -> Entry:
-    """A result that rests on comparisons with votes and scores; without any, one sentence for all its numbers."""
+    """A result that rests on comparisons with votes and scores; no section without any, as the verdict says why."""
     printed = _result(finding, section)
-
-    def entry(report: AgreementReport) -> Section | None:
-        whole = printed(report)
-        if whole is None or report.counts.analysed_comparisons:
-            return whole
-        return Section(whole.key, whole.title, (f"Undefined: {NOTHING_ANALYSED}.",), is_part=whole.is_part)
-
-    return entry
+    return lambda report: printed(report) if report.counts.analysed_comparisons else None
 
 
 def _headlines(report: AgreementReport) -> exclusions.Compared | None:
@@ -71,6 +65,11 @@ def _metrics(*, is_several: bool) -> Entry:
 def _references(report: AgreementReport) -> Section | None:
     """The references of the methods."""
     return methods.section(methods.paragraphs(report, report.results), report) if report.results else None
+
+
+def _scored(results: Results) -> tuple[Scores, Sequence[ComparisonRow]] | None:
+    scored = results.scores
+    return None if scored is None or not scored.model_a.n else (scored, results.comparisons)
 
 
 def _ranked(results: Results) -> tuple[Ranking, Agreement] | None:
@@ -113,7 +112,7 @@ CHAPTERS: tuple[Plan, ...] = (
         "the-scores",
         "The scores",
         (
-            _result(lambda results: (results.scores, results.comparisons) if results.scores else None, scores.section),
+            _result(_scored, scores.section),
             _result(lambda results: results.image_noise, image_noise.section),
         ),
         scores.paragraphs,

@@ -41,7 +41,7 @@ def _people(ranking: Ranking) -> str:
     model = "Bradley-Terry model with ties (Davidson, 1970)"
     ranks = (
         "A set of ranks goes from 1 + the number of models that are surely better to the number of models that are not "
-        f"surely worse; all sets hold at once with {percent(ranking.level)} ({ranking.rank_method})."
+        f"surely worse. All sets hold at once with {percent(ranking.level)} ({ranking.rank_method})."
     )
     if ranking.reason:
         return f"The votes have no fit of the {model}: {ranking.reason}. {ranks}"
@@ -94,8 +94,8 @@ def _votes(ranking: Ranking) -> tuple[str, ...]:
 
 def _pairs_of_their_own() -> str:
     return (
-        "Each pair of models has a report of its own (report STUDY --pair), with what makes sense for two models only: "
-        "the tests between their scores, the box plot and the density, and the lead of one over the other."
+        "Each pair of models has a report of its own (report STUDY --pair). It has what makes sense for two models "
+        "only: the tests between their scores, the box plot and the density, and the lead of one over the other."
     )
 
 

@@ -13,9 +13,11 @@ _ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“−])")
 
 
 def sentences(report: AgreementReport) -> list[str]:
-    """Every sentence of the verdict, of the paragraphs of the chapters, and of comparisons that are shown."""
+    """Every sentence of the verdict, of the chapters and their sections, and of comparisons that are shown."""
     texts = [text for line in report.verdict for text in (line.sentence, line.numbers)]
     texts += [text for chapter in chapters(report) for text in chapter.paragraphs]
+    folded = [section for chapter in chapters(report) for section in chapter.sections if section.key != "references"]
+    texts += [text for section in folded for text in section.paragraphs]
     if report.results:
         texts += [one["said"] for one in points(report, most=2 * MOST_SHOWN) if "\\" not in one["said"]]
     texts = [_QUOTED.sub("“prompt”", text) for text in texts]  # a prompt is printed as it is

@@ -26,11 +26,11 @@ def section(metrics: Metrics, facts: Facts) -> Section:
         )
         return Section("metrics", title, (text,))
     text = (
-        "Strict agreement of every metric with the same votes; pairs on "
-        f"{counted(metrics.common_comparisons, 'comparison')} that all of them scored, "
-        "by an exact test (McNemar's, or the sign-flip of sums over clusters if comparisons share any) and by "
-        "exchanging the two metrics within clusters; "
-        f"Holm's correction over the pairs. {_margin(metrics.equivalence_margin, facts.study.level)}"
+        "Strict agreement of every metric with the same votes. Pairs are compared on "
+        f"{counted(metrics.common_comparisons, 'comparison')} that all of them scored, with Holm's correction over the "
+        "pairs. The tests are an exact one (McNemar's, or the sign-flip of sums over clusters if comparisons share "
+        "any) and the exchange of the two metrics within clusters. "
+        f"{_margin(metrics.equivalence_margin, facts.study.level)}"
     )
     if metrics.left_out:
         text += f" Without the votes of {', '.join(metrics.left_out)}, whom one of the metrics comes from."
@@ -66,10 +66,10 @@ def _lab(metrics: Metrics, study: StudyFacts) -> tuple[Table, ...]:
     rival = "fixed order" if study.are_several else "constant choice"
     head = ("Metric", "Consistent is", "Rank", f"Minus {rival}", "Verdict", "Slope", "1,000 images")
     caption = (
-        f"Each metric on {counted(metrics.common_comparisons, 'common comparison')}: the ranks that it can have by the "
-        f"tests below; its agreement minus that of {constant}, score interval; log-odds of a vote for "
-        f"{study.sides_in_words[0]} for one standard deviation of its margins; time for a thousand images where it was "
-        "computed"
+        f"Each metric on {counted(metrics.common_comparisons, 'common comparison')}. Rank: those that it can have by "
+        f"the tests below. Minus {rival}: its agreement minus that of {constant}, score interval. Slope: log-odds of a "
+        f"vote for {study.sides_in_words[0]} for one standard deviation of its margins. 1,000 images: the time where "
+        "it was computed"
     )
     return (Table(caption, head, tuple(rows), (3, 5, 6)),)
 

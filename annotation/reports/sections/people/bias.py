@@ -12,7 +12,7 @@ from annotation.reports.printing.blocks import (
     significance_row,
 )
 from annotation.reports.printing.drawn_numbers import timed_annotators
-from annotation.reports.printing.numbers import percent, seconds
+from annotation.reports.printing.numbers import percent, probability, seconds
 from annotation.reports.printing.phrases import capitalised
 from annotation.reports.printing.sentences import side_mattered
 from jobs.wording import counted
@@ -57,7 +57,7 @@ def _annotators(bias: Bias, facts: Facts) -> tuple[Table, ...]:
                 str(voter.votes),
                 percent(voter.agreement),
                 seconds(own.median_response_seconds),
-                *(("–", "–") if run.probability is None else (str(run.length), f"{run.probability:.3g}")),
+                *(("–", "–") if run.probability is None else (str(run.length), _chance(run.probability))),
             )
         )
     head = ("Annotator", "Votes shared", "Agreement", "Median time", "Longest run", "P of such a run")
@@ -66,6 +66,10 @@ def _annotators(bias: Bias, facts: Facts) -> tuple[Table, ...]:
         "one side with its chance for an honest annotator"
     )
     return (Table(caption, head, tuple(rows), (1, 2, 3, 4, 5), is_long=True),) if rows else ()
+
+
+def _chance(p: float) -> str:
+    return probability(p).removeprefix("= ")
 
 
 def _figures(bias: Bias, facts: Facts) -> tuple[Figure, ...]:

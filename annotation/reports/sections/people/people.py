@@ -41,7 +41,7 @@ def section(people: People, facts: Facts) -> Section:
         ),
     )
     text = "Each vote against the winner of the other votes of its comparison (the model with more of them), where a "
-    text += "tie on one side counts one half; the metric is judged on the same votes and the same winners, so that the "
+    text += "tie on one side counts one half. The metric is judged on the same votes and the same winners, so that the "
     text += "two can be compared."
     texts = (text, *first_votes_note(facts.manifest), *_why_no_others(others), _test(people, facts.study))
     return Section("people", "How well annotators agree with the others", texts, rows, _tables(people, facts.study))
@@ -91,7 +91,7 @@ def _how_many_are_needed(person: OneMorePerson | None) -> str:
     half = "one half in four draws of five"
     more = f"with about {needed} it is at least {half}" if needed else f"it does not reach {half}: {person.reason}"
     return (
-        f" The share that is replaceable grows with the comparisons: with the {person.comparisons} of each annotator "
+        f" The share that is replaceable grows with the comparisons. With the {person.comparisons} of each annotator "
         f"here, one more person in the metric's place would replace {percent(person.winning_rate.value)} on average; "
         f"{more}."
     )

@@ -70,7 +70,7 @@ def _beyond_chance(found: Reliability, study: StudyFacts) -> tuple[str, ...]:
         return (f"Annotators {how} (Krippendorff's alpha has no interval: {alpha.reason}).",)
     if study.are_several:
         return (
-            f"Beyond the order of the models, annotators {how} (Krippendorff's alpha): which of two models wins on a "
+            f"Beyond the order of the models, annotators {how} (Krippendorff's alpha). Which of two models wins on a "
             "single prompt may be chance, and all that the votes tell may be the order.",
         )
     return (
@@ -100,7 +100,7 @@ def _figures(comparisons: Sequence[ComparisonRow], study: StudyFacts) -> tuple[F
     each = "one column for each comparison" if step == 1 else f"one column for one comparison in {step}"
     a, b = study.sides_in_words
     caption = (
-        f"Shares of the votes for {a}, for neither and for {b}, {each}, sorted by the share of {a}; n = "
+        f"Shares of the votes for {a}, for neither and for {b}, {each}. Sorted by the share of {a}; n = "
         f"{counted(len(voted), 'comparison')} with votes, {unanimous} of them unanimous."
     )
     words = f"{counted(len(voted), 'comparison')}, {unanimous} unanimous"

@@ -9,15 +9,16 @@ from annotation.reports.printing.numbers import percent, score
 from jobs.wording import counted
 
 
-def section(noise: ImageNoise, facts: Facts) -> Section:
-    """Fresh seeds, the agreement without doubtful comparisons, and fewer images in each set."""
+def section(noise: ImageNoise, facts: Facts) -> Section | None:
+    """Fresh seeds, the agreement without doubtful comparisons, and fewer images in each set; None without images, which
+    the chapter says."""
     title = "What the scores owe to the images"
     if noise.images is None:
-        return Section("image-noise", title, (f"Undefined: {noise.reason}.",), is_part=True)
+        return None
     text = (
         f"Each score rests on {noise.images} images. {_method(noise.fresh_seeds)} Fewer images: subsets of the same "
-        "images, the same seeds everywhere; the brackets are percentiles over subsets and say nothing of other "
-        "prompts; ± is how far the score of one set strays from its score with all images, root mean square."
+        "images, the same seeds everywhere. The brackets are percentiles over subsets and say nothing of other "
+        "prompts. ± is how far the score of one set strays from its score with all images, root mean square."
     )
     rows = _fresh_rows(noise.fresh_seeds, noise.comparisons) if noise.fresh_seeds else ()
     fewer = FewerImages(noise.by_images, noise.scores_a, noise.scores_b)
@@ -32,7 +33,7 @@ def _method(fresh: FreshDraw | None) -> str:
     return (
         "A fresh draw is as many other seeds, the same for both models and all prompts. The chance that it names the "
         "other model follows from the margin and from its standard error over seeds (jackknife, pairs of different "
-        "images only; Snijders and Borgatti, 1999), both shrunk over prompts; a comparison is doubtful if the chance "
+        "images only; Snijders and Borgatti, 1999), both shrunk over prompts. A comparison is doubtful if the chance "
         f"exceeds 5 %.{undefined} The bounds of the agreement with fresh seeds are those between which the agreement "
         "of a fresh draw would lie, with the same prompts and votes."
     )
@@ -70,7 +71,7 @@ def _score_figure(noise: ImageNoise) -> Figure:
     caption = (
         f"Mean score of each model's sets with 2 to {noise.images} of their images; n = "
         f"{counted(noise.comparisons, 'set')} a model. "
-        f"Lines: mean over subsets of the images; dark bands: {noise.scores_a[0].score.method}; light bands: "
+        f"Lines: mean over subsets of the images; dark bands: {noise.scores_a[0].score.method}. Light bands: "
         "how far the score of a single set strays from its score with all images, root mean square."
     )
     words = "; ".join(

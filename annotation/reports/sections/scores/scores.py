@@ -6,7 +6,7 @@ from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.scores.image_noise import ImageNoise
 from annotation.reports.findings.scores.scores import ModelScores, Scores
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Section, Table, coefficient_row, significance_row
 from annotation.reports.printing.numbers import coefficient, directed_metric, is_scs, p_value, percent, score
 from annotation.reports.printing.sentences import around, short_metric, within
@@ -94,7 +94,7 @@ def _paired(metric: str, rows: Sequence[ComparisonRow]) -> Figure:
 def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     """Return which model scores higher and how often, and what a fresh draw of seeds would change."""
     said = _of_two(report, results, results.scores) if results.scores else _of_several(report)
-    return (*said, *_seeds(results.image_noise))
+    return (*said, *_seeds(results.image_noise, report.study))
 
 
 def _of_several(report: AgreementReport) -> tuple[str, ...]:
@@ -123,9 +123,11 @@ def _test_in_words(scores: Scores) -> str:
     return f"The paired test: {p_value(test)}, rank-biserial effect {around(effect, coefficient)}."
 
 
-def _seeds(noise: ImageNoise) -> tuple[str, ...]:
+def _seeds(noise: ImageNoise, study: StudyFacts) -> tuple[str, ...]:
     """Return sentences on what other seeds would change; without images, why nothing is known."""
     fresh = noise.fresh_seeds
+    if not study.metric:
+        return ()
     if noise.images is None:
         return (f"What other images would change is undefined: {noise.reason}.",)
     if fresh is None:

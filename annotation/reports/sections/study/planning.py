@@ -15,9 +15,10 @@ def section(planning: Planning, facts: Facts) -> Section:
     rival = constant_choice(facts.study)
     text = (
         "How many comparisons a next study needs to show, with a chance of "
-        f"{percent(planning.target)}, that the metric agrees with people more often than {rival} "
-        f"(exact test of paired credits, two-sided at {1 - planning.level:.2g}). The difference is an assumption, "
-        "never the one observed here: that one is as uncertain as its interval, whose two ends are planned for too. "
+        f"{percent(planning.target)}, that the metric agrees with people more often than {rival}. "
+        f"The test is exact, of paired credits, two-sided at {1 - planning.level:.2g}. "
+        "The difference is an assumption, never the one observed here: that one is as uncertain as its interval, whose "
+        "two ends are planned for too. "
         "The votes of the next study are taken to be as many and as noisy as here; plan_study simulates others."
     )
     rows = (

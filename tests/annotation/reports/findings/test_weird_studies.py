@@ -119,8 +119,7 @@ def test_an_external_study_without_scores_names_no_metric(state: str) -> None:
         assert "clip:" not in text, report_format
         assert ("No metric was scored, so its agreement with people is undefined" in text) == (state == "closed")
         assert ("No metric has scores in this study." in text) == (state == "closed")
-        assert ("What makes a vote" in text) == ("Undefined: no comparison has both votes and two scores." in text)
-        assert not re.search(r": no votes\.|no comparison has two votes|Neither model leads|Cohen", text), report_format
+        assert not re.search(r"What makes a vote|Neither model leads|Cohen|Semantic", text), report_format
     assert request_report(study).metric == ""
 
 

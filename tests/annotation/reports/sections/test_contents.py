@@ -15,7 +15,7 @@ from tests.annotation.reports.voted_studies import Plan, crossed, make_study, re
 
 RESULTS = {
     "how-often": ["agreement", "single-votes", "sensitivity", "calibration"],
-    "the-scores": ["scores", "image-noise"],
+    "the-scores": ["scores"],
     "the-votes": ["reliability", "people", "crossed-model"],
     "where": ["disagreements"],
     "against": ["bias", "exclusions", "fragility"],
