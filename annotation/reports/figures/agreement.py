@@ -1,7 +1,6 @@
 """Draw how often the metric and the votes agree: by treatment of ties, by margin, and over bootstrap resamples."""
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from annotation.reports.figures.forest import Mark, forest
 from annotation.reports.figures.style import (
@@ -13,6 +12,7 @@ from annotation.reports.figures.style import (
     QUIET,
     STROKE,
     new_axes,
+    percents,
     says,
 )
 from annotation.reports.findings.results import AgreementReport, Results
@@ -85,8 +85,7 @@ def bootstrap(_report: AgreementReport, results: Results) -> Figure:
     axes.bar([(bar.low + bar.high) / 2 for bar in bars], [bar.resamples for bar in bars], 0.86 * width, color=QUIET)
     if estimate.value is not None:
         axes.axvline(estimate.value, color=INK, linewidth=STROKE)
-    decimals = 0 if bars[-1].high - bars[0].low > 0.05 else 1  # ticks differ also if all resamples lie close together
-    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=decimals, symbol=" %"))
+    percents(axes.xaxis, bars[-1].high - bars[0].low)
     axes.set_ylabel("Resamples")
     axes.set_xlabel(f"Agreement ({results.agreement.endpoint})")
     return figure

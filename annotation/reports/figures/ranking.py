@@ -45,7 +45,7 @@ def both_rankings(report: AgreementReport, results: Results) -> Figure:
     count = max(len(shown), 1)
     rows, columns = (1, count) if is_wide() else (count, 1)
     figure = new_figure((0.55 + _ROW * len(ranking.models)) * rows)
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    places = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.12}).ravel()
     marks = model_marks(report.study.models)
     for axes, panel in zip(places, shown, strict=False):
         _draw_panel(axes, panel, ranking.models, marks)

@@ -17,7 +17,6 @@ from annotation.reports.figures.style import (
     LINE,
     MODEL_COLOURS,
     MODEL_SHAPES,
-    PERCENT,
     QUIET,
     SMALL,
     STROKE,
@@ -26,6 +25,7 @@ from annotation.reports.figures.style import (
     legend_above,
     new_axes,
     new_figure,
+    percents,
     shortened,
 )
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
@@ -156,7 +156,7 @@ def paired(report: AgreementReport, results: Results) -> Figure:
             }
             axes.plot(x, y, shape, color=colour, linestyle="none", label=_WINNER_NAMES[winner], **look)
     ends = np.array([axes.get_xlim(), axes.get_ylim()])
-    room = 0.06 * float(ends.max() - ends.min())  # for the words in the corners, beside any mark
+    room = 0.1 * float(ends.max() - ends.min())  # for the words in the corners, beside any mark
     low, high = float(ends.min()) - room, float(ends.max()) + room
     axes.plot([low, high], [low, high], color=LINE, linewidth=1, zorder=0)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
@@ -199,7 +199,7 @@ def winners_by_images(_report: AgreementReport, results: Results) -> Figure:
         values, lows, highs = _bands(estimates)
         axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=STROKE, label=label)
         axes.fill_between(counts, lows, highs, color=colour, alpha=0.16, linewidth=0)
-    axes.yaxis.set_major_formatter(PERCENT)
+    percents(axes.yaxis, float(np.ptp(axes.get_ylim())))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Images a set")
     legend_above(axes)

@@ -15,9 +15,10 @@ import matplotlib as mpl
 from django.conf import settings
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from annotation.reports.printing.numbers import significant
 
@@ -161,6 +162,12 @@ def new_axes(height: float) -> tuple[Figure, Axes]:
     """Return a figure of this height in inches, a third more if it is wide, and its only axes."""
     figure = new_figure(height * _TALLER if is_wide() else height)
     return figure, figure.add_subplot()
+
+
+def percents(axis: Axis, span: float) -> None:
+    """Make an axis one of percentages whose ticks are what they say. span: of what it shows, as a share."""
+    axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10]))  # not 2.5, which would be rounded
+    axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0 if span > 0.05 else 1, symbol=" %"))
 
 
 def legend_above(axes: Axes, *, columns: int = 2) -> None:

@@ -60,7 +60,9 @@ def by_comparison(report: AgreementReport, results: Results) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xticks([])
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.set_xlabel(f"{counted(len(counts), 'comparison')}, by the share of votes for {report.study.sides_in_words[0]}")
+    gap = "\n" if report.study.are_several else " "  # "the higher model" needs a line of its own
+    shares = f"by the share of votes{gap}for {report.study.sides_in_words[0]}"
+    axes.set_xlabel(f"{counted(len(counts), 'comparison')}, {shares}")
     legend_above(axes, columns=3)
     return figure
 
@@ -100,7 +102,7 @@ def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     axes.axhline(0.5, color=LINE, linewidth=0.8, zorder=0)
     axes.set_ylim(-0.06, 1.06)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.set_ylabel(f"Votes for {a}")
+    axes.set_ylabel(f"Votes for\n{a}" if report.study.are_several else f"Votes for {a}")
     axes.set_xlabel(f"Margin, {' minus '.join(report.study.sides)}, points of score")
     return figure
 

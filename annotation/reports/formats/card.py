@@ -21,7 +21,7 @@ _NAMES = (_LEFT - _AXIS[0]) / _AXIS[2]  # where the names of the numbers begin, 
 _LINE = 0.068  # of the height
 _LETTERS = 66  # of a line of the sentence
 _MOST_LINES = 2  # of a sentence
-_SMALL_LETTERS = 150
+_SMALL_LETTERS = 140  # of each of the two lines at the bottom
 
 
 def to_card(report: AgreementReport) -> bytes:
@@ -41,7 +41,7 @@ def _drawn(report: AgreementReport, results: Results) -> Figure:
     figure = Figure(figsize=_SIZE, facecolor="white")
     figure.text(_LEFT, 0.915, _cut(f"{report.study.name}: agreement report", 80), fontsize=13, color=QUIET)
     top = 0.82
-    for line in report.verdict[:2]:
+    for line in [line for line in report.verdict if line.kind != "votes"][:2]:
         for text in _lines(line.sentence):
             figure.text(_LEFT, top, text, fontsize=21, fontweight="bold", color=INK)
             top -= _LINE
@@ -49,7 +49,8 @@ def _drawn(report: AgreementReport, results: Results) -> Figure:
     _forest(figure.add_axes(_AXIS), report, results)
     said = report.notices or (report.verdict[-1].sentence,)
     look: dict[str, Any] = {"fontweight": "bold", "color": LIGHT["notice"]} if report.notices else {"color": QUIET}
-    figure.text(_LEFT, 0.045, _cut(" ".join(said), _SMALL_LETTERS), fontsize=10.5, **look)
+    small = "\n".join(wrap(_cut(" ".join(said), 2 * _SMALL_LETTERS), _SMALL_LETTERS))
+    figure.text(_LEFT, 0.03, small, fontsize=10.5, linespacing=1.4, **look)
     return figure
 
 

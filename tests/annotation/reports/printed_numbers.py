@@ -79,13 +79,14 @@ def _written(number: float) -> Iterator[str]:
 
 def _by_hand(document: dict[str, Any]) -> Iterator[float]:
     """Numbers that follow from others of the document: the level of a test, margins over their seed errors, how often
-    equal models tie, how often the votes do."""
+    equal models tie, how often the votes do, the middles of bars."""
     yield 1 - document["study"]["level"]
     results = document["results"]
     if results is None:
         return
     counts = results["confusion"]["counts"]
     yield sum(counts[-1]) / (sum(map(sum, counts)) or 1)
+    yield from ((bar["low"] + bar["high"]) / 2 for bar in results["sensitivity"]["bootstrap"])
     margins = {row["position"]: row["margin"] for row in results.get("comparisons", ())}
     for row in results.get("image_noise", {}).get("margins", ()):
         if row["standard_error"]:

@@ -47,11 +47,12 @@ def test_a_card_has_its_size_and_the_same_bytes_each_time(simulated: AgreementRe
 
 
 def test_a_card_shows_what_the_report_says(simulated: AgreementReport) -> None:
-    """Another sentence and another number make another picture."""
+    """Another sentence and other notices make another picture, also if only the end of the notices differs."""
     lines = simulated.verdict
     other = replace(simulated, verdict=(replace(lines[0], sentence="Something else."), *lines[1:]))
     bare = replace(simulated, notices=())
-    assert len({to_card(simulated), to_card(other), to_card(bare)}) == 3
+    long = [replace(simulated, notices=(*simulated.notices, f"{100 * 'Long. '}"[:120] + end)) for end in ("end", "END")]
+    assert len({to_card(one) for one in (simulated, other, bare, *long)}) == 5
 
 
 def test_a_card_of_several_models_is_drawn() -> None:

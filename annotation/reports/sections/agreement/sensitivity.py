@@ -29,7 +29,7 @@ def _skill_row(model: SkillModel) -> Row:
 
 
 def _figures(bars: tuple[Bar, ...], agreement: Agreement, resamples: int) -> tuple[Figure, ...]:
-    if not bars:
+    if len(bars) < 2:  # all resamples are equal, as the number's own row says
         return ()
     caption = (
         f"How often each agreement came up in {resamples} resamples of clusters of comparisons, the votes "
@@ -37,6 +37,6 @@ def _figures(bars: tuple[Bar, ...], agreement: Agreement, resamples: int) -> tup
         "ties. Line: the estimate; shaded: the percentile interval, if there is one."
     )
     most = max(bars, key=lambda bar: bar.resamples)
-    words = f"from {coefficient(bars[0].low)} to {coefficient(bars[-1].high)}, most often about "
-    words += coefficient((most.low + most.high) / 2)
+    first, last, often = (coefficient((bar.low + bar.high) / 2) for bar in (bars[0], bars[-1], most))
+    words = f"from about {first} to {last}, most often about {often}"
     return (Figure("bootstrap", "Bootstrap distribution of the agreement", caption, words),)

@@ -17,6 +17,7 @@ from annotation.reports.figures.style import COLUMN, PAGE, drawing_style
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report import build_report
+from annotation.reports.sections.contents import figures_of
 from benchmarks.simulated_study import simulated_study
 from tests.annotation.reports.imagined_images import with_images
 from tests.annotation.reports.many_models import Simulated, simulated_data
@@ -60,6 +61,19 @@ def test_a_figure_looks_like_its_stored_picture(name: FigureName, width: int) ->
     found, expected = pixels(drawn), pixels(stored.read_bytes())
     assert found.shape == expected.shape
     assert float(np.abs(found - expected).mean()) < TOLERANCE
+
+
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+def test_no_word_is_cut(width: int) -> None:
+    for report in (of_two_models(), of_several()):
+        assert report.results
+        for named in figures_of(report):
+            with drawing_style(width=width):
+                figure = DRAWINGS[named.name](report, report.results)
+                figure.draw_without_rendering()
+                drawn = figure.get_tightbbox()
+            ends = np.array([drawn.x0, drawn.y0, *(figure.get_size_inches() - (drawn.x1, drawn.y1))])
+            assert (ends > -0.01).all(), named.name
 
 
 def test_another_figure_does_not_look_like_it() -> None:
