@@ -28,7 +28,7 @@ NAMES = {
     "annotators": "annotators",
     "images": "images in each set",
 }
-_PANEL_HEIGHT = 1.6  # inches
+_PANEL_HEIGHT, _MARGIN_HEIGHT = 1.6, 0.8  # inches
 
 
 def headline(plan: StudyPlan) -> str:
@@ -230,18 +230,29 @@ def _plain(table: Table) -> str:
 
 
 # --- figure -------------------------------------------------------------------------------------
-def plan_figure(plan: StudyPlan, *, is_dark: bool = False) -> str:
-    """Return an SVG file of power against prompts (with the exact sawtooth), votes, annotators and images.
+def plan_figure(plan: StudyPlan, *, is_dark: bool = False, has_all: bool = True) -> str:
+    """Return an SVG file of power against prompts (with the exact sawtooth), and if it has all, the other curves.
 
     Dotted lines show the goals. Equal plans give equal bytes.
     """
+    curves = plan.curves if has_all else (plan.by_prompts,)
     with drawing_style():
-        figure = new_figure(_PANEL_HEIGHT * len(plan.curves))
-        panels = figure.subplots(len(plan.curves), 1, sharey=True)
-        for axes, curve in zip(panels, plan.curves, strict=True):
+        figure = new_figure(_PANEL_HEIGHT * len(curves) + (0 if has_all else _MARGIN_HEIGHT))
+        panels = figure.subplots(len(curves), 1, sharey=True, squeeze=False)[:, 0]
+        for axes, curve in zip(panels, curves, strict=True):
             _draw(axes, curve, plan)
         _draw_sawtooth(panels[0], plan)
         return as_file(to_svg(figure, name="plan"), is_dark=is_dark)
+
+
+def short_caption(plan: StudyPlan) -> str:
+    """Return the caption of the figure that has the first curve alone."""
+    chance, design = plan.question.chance, plan.question.design
+    return (
+        f"Chance that the report says that the metric beats {design.rival}, by number of {_name('prompts', design)}. "
+        f"Dots: {chance.simulations:,} simulated studies each, with 95 % intervals; diamond: as planned; dotted: the "
+        "chance wanted; blue: the exact test, without noise of votes."
+    )
 
 
 def caption(plan: StudyPlan) -> str:

@@ -20,14 +20,15 @@ def plan_sentence(plan: PilotPlan) -> str:
     """Return the study to plan at one end of the interval, or why there is none."""
     if plan.comparisons is None or plan.annotators is None:
         return f"No sample size follows: {plan.reason.rstrip('.')}."
-    hours = "" if plan.hours is None else f", about {_hours(plan.hours)} of voting"
+    hours = "" if plan.hours is None else f", about {hours_in_words(plan.hours)} of voting"
     return (
         f"Plan {counted(plan.comparisons, 'comparison')}, {counted(plan.overlap, 'vote')} each, "
         f"{counted(plan.annotators, 'annotator')}{hours}."
     )
 
 
-def _hours(hours: float) -> str:
+def hours_in_words(hours: float) -> str:
+    """Return a time as hours, or as minutes below one hour."""
     return counted(max(1, round(hours * 60)), "minute") if hours < 1 else counted(round(hours), "hour")
 
 

@@ -10,7 +10,10 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
-from annotation.reports.plan import caption, exact_sentences, headline, plan_figure, sentences, tables
+from annotation.models import Annotator
+from annotation.reports.pilot.words import hours_in_words
+from annotation.reports.plan import caption, exact_sentences, headline, plan_figure, sentences, short_caption, tables
+from annotation.studies.planning.costs import SECONDS_PER_VOTE, median_response
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import (
     CHOICES,
@@ -34,7 +37,8 @@ SIMULATIONS = 200  # half of the command's, because a person waits for the page
 # A point of a curve may draw so many numbers, all at once or annotator by annotator, because the page takes one of the
 # voters' threads: half a second in all.
 MOST_NUMBERS, MOST_NUMBERS_BY_TURNS = 200_000, 1_500_000
-CURVES_SIZE = (560, 960)  # CSS px
+CURVE_SIZE, CURVES_SIZE = (560, 360), (560, 960)  # CSS px, of the first curve alone and of all
+QUESTIONS = ("agreement", "baseline", "person", "overlap")  # the others are under "Assumptions"
 LABELS = {
     "overlap": "Votes for each comparison",
     "person": "Votes that go to the winner",
@@ -64,6 +68,18 @@ class PlanForm(forms.Form):
         for part in (design or Design(), Assumptions(), Goal(), Chance(simulations=SIMULATIONS)):
             for field in fields(part):
                 self.fields[field.name] = _field(field.name, getattr(part, field.name))
+
+    def questions(self) -> list[forms.BoundField]:
+        """Return the fields that stand first."""
+        return [self[name] for name in QUESTIONS]
+
+    def others(self) -> list[forms.BoundField]:
+        """Return the other fields."""
+        return [one for one in self if one.name not in QUESTIONS]
+
+    def has_other_faults(self) -> bool:
+        """Return whether one of the other fields has a fault, so that they must be in sight."""
+        return not self.errors.keys() <= {*QUESTIONS}
 
     def question(self) -> Question:
         """Return the question; an empty field has the value of the default design."""
@@ -104,15 +120,18 @@ def plan_page(request: HttpRequest) -> HttpResponse:
         plan = _plan(form.question())
     except Refused as refused:
         return render(request, "web/researcher/plan.html", context | {"refusal": str(refused)}, status=400)
+    curves = f"{reverse('plan-curves')}?{request.GET.urlencode()}"
     context |= {
         "headline": headline(plan),
+        "time": _time(plan),
+        "curve": drawing(f"{curves}&curve=first", alt="The chance by the number of prompts", size=CURVE_SIZE),
+        "short_caption": short_caption(plan),
         "sentences": sentences(plan),
         "exact_sentences": exact_sentences(plan),
         "tables": tables(plan),
+        "curves": drawing(curves, alt="The curves of the tables below", size=CURVES_SIZE),
         "caption": caption(plan),
     }
-    curves = f"{reverse('plan-curves')}?{request.GET.urlencode()}"
-    context["curves"] = drawing(curves, alt="The curves of the tables below", size=CURVES_SIZE)
     return render(request, "web/researcher/plan.html", context)
 
 
@@ -125,10 +144,22 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
     try:
         if not form.is_valid():
             raise Http404
-        svg = plan_figure(_plan(form.question()), is_dark=is_for_a_dark_page(request))
+        plan, has_all = _plan(form.question()), request.GET.get("curve") != "first"
+        svg = plan_figure(plan, is_dark=is_for_a_dark_page(request), has_all=has_all)
         return svg_response(svg)
     except Refused as refused:
         raise Http404(str(refused)) from refused
+
+
+def _time(plan: StudyPlan) -> str:
+    """Return how long people vote in the recommended study; empty if there is none."""
+    if plan.recommended is None:
+        return ""
+    measured = median_response(Annotator.objects.all())
+    seconds = measured or SECONDS_PER_VOTE
+    hours = plan.recommended.point.x * plan.recommended.overlap * seconds / 3600
+    basis = "as votes took here so far" if measured else "assumed"
+    return f"About {hours_in_words(hours)} of voting in all, at {seconds:.0f} s a vote, {basis}."
 
 
 def _asked(request: HttpRequest) -> PlanForm:

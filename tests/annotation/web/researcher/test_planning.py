@@ -45,6 +45,10 @@ def test_at_first_there_is_the_form_with_the_defaults(researcher: Client) -> Non
     assert 'name="agreement"' in page
     assert 'value="0.94"' in page
     assert "Answer" not in page
+    questions, others = page.split("<summary>Assumptions")
+    fields = re.compile(r'<(?:input|select)[^>]* name="(\w+)"')
+    assert fields.findall(questions) == ["agreement", "baseline", "person", "overlap"]
+    assert len(fields.findall(others)) == 22
 
 
 def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(researcher: Client) -> None:
@@ -56,7 +60,12 @@ def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(resear
     assert "40 (planned)" in page
     for forbidden in ("<style", " style=", "<script", "<svg"):
         assert forbidden not in page
+    assert "About 3 hours of voting in all, at 15 s a vote, assumed." in page
+    first = researcher.get(CURVES, ASKED | {"curve": "first"}).content.decode()
+    assert "Prompts" in first
+    assert "Annotators" not in first
     drawing = researcher.get(CURVES, ASKED)
+    assert "Annotators" in drawing.content.decode()
     assert drawing["Content-Type"] == "image/svg+xml"
     assert "default-src 'none'" in drawing["Content-Security-Policy"]
     assert b"<svg" in drawing.content
