@@ -15,7 +15,7 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json
 from annotation.reports.formats.html import page_context
 from annotation.reports.printing.blocks import Figure, FigureName
-from annotation.reports.sections.contents import has_figure
+from annotation.reports.sections.contents import is_figure
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
 from annotation.web.researcher.results.report_body import report_body
@@ -41,7 +41,7 @@ def _address(figure: Figure) -> SafeString:
 @draws_alone  # type: ignore[arg-type]
 def sample_figure(request: HttpRequest, name: str) -> HttpResponse:
     """Serve a figure of the sample report as an SVG file."""
-    if not has_figure(_report(), name):
+    if not is_figure(name, _report()):
         raise Http404
     return svg_response(_drawn(name, is_dark=is_for_a_dark_page(request)))
 

@@ -11,7 +11,7 @@ from annotation.reports.formats.html import page_context
 from annotation.reports.printing.blocks import Figure
 from annotation.reports.report_jobs.report_cache import CachedReport, finished_report, stored_figure
 from annotation.reports.report_jobs.report_jobs import request_report
-from annotation.reports.sections.contents import has_figure
+from annotation.reports.sections.contents import is_figure
 from annotation.studies.sharing import study_of_report_link
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
@@ -40,7 +40,7 @@ def shared_report(request: HttpRequest, token: str) -> HttpResponse:
 def shared_figure(request: HttpRequest, token: str, name: str) -> HttpResponse:
     """Serve a figure of the report as an SVG file."""
     found, _ = _report(token)
-    if found is None or not has_figure(found.report, name):
+    if found is None or not is_figure(name, found.report):
         raise Http404
     return svg_response(stored_figure(found.sha256, found.report, name, is_dark=is_for_a_dark_page(request)))
 

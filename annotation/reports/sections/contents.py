@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from annotation.reports.findings.agreement.agreement import Agreement
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
@@ -200,8 +200,8 @@ def figures_of(report: AgreementReport) -> Iterator[Figure]:
             yield from section.figures
 
 
-def has_figure(report: AgreementReport, name: str) -> bool:
-    """Return whether the report has a figure of this name, without the sections after the one that shows it."""
+def is_figure(name: str, report: AgreementReport) -> TypeGuard[FigureName]:
+    """Return whether this is the name of a figure of the report, without the sections after the one that shows it."""
     return any(figure.name == name for figure in figures_of(report))
 
 

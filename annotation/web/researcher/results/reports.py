@@ -30,7 +30,7 @@ from annotation.reports.report_jobs.report_cache import (
 )
 from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.report_jobs.watched_jobs import retry
-from annotation.reports.sections.contents import has_figure
+from annotation.reports.sections.contents import is_figure
 from annotation.studies.current import current_manifest
 from annotation.web.access.guard import researcher_page
 from annotation.web.report_files import report_file, written
@@ -131,7 +131,7 @@ def _with_images(study: Study, found: list[dict[str, Any]]) -> list[dict[str, An
 def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Serve a figure as an SVG file; 404 if the study is sealed or has nothing to draw."""
     found = _report_or_404(request, slug)
-    if not has_figure(found.report, name):
+    if not is_figure(name, found.report):
         raise Http404
     return svg_response(stored_figure(found.sha256, found.report, name, is_dark=is_for_a_dark_page(request)))
 
