@@ -48,7 +48,7 @@ MODEL_COLOURS = {"A": LIGHT["model-a"], "B": LIGHT["model-b"]}  # Okabe and Ito
 MODEL_SHAPES = {"A": "s", "B": "o"}  # square and circle, as matplotlib names them
 # Further models go on in the order of Okabe and Ito (2008), without black and with a darker yellow, which shows on
 # white paper; each has its own shape.
-_COLOURS = (*MODEL_COLOURS.values(), "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#b8a800")
+_COLOURS = (*MODEL_COLOURS.values(), "#009e73", "#cc79a7", LIGHT["model-e"], LIGHT["model-f"], "#b8a800")
 _SHAPES = (*MODEL_SHAPES.values(), "^", "D", "v", "P", "X", "*")
 _MAX_LETTERS = 34  # of a model's label
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from annotation.reports.figures.style import DARK, FONT_FILES, LIGHT, SANS, SAYS, drawing_style
 
-_SET_BY_THE_PAGE = ("ink", "quiet", "line", "model-a", "model-b")
+_SET_BY_THE_PAGE = ("ink", "quiet", "line", "model-a", "model-b", "model-e", "model-f")
 _DARK = f"svg {{{'; '.join(f'--{name}: {DARK[name]}' for name in _SET_BY_THE_PAGE)}}}"
 # A file that is opened by itself stands on a white page in any browser.
 _DARK_PAPER = f"svg {{background: {DARK['paper']}}}"

@@ -106,8 +106,9 @@ def _fragility_in_words(found: Fragility, study: StudyFacts) -> tuple[str, ...]:
         )
     shares = [row.agreement for row in found.without_each]
     if len(shares) > 1:
-        between = f"{percent(min(shares))} and {percent(max(shares))}"
-        said.append(f"With one annotator left out, the strict agreement lies between {between}.")
+        least, greatest = percent(min(shares)), percent(max(shares))
+        between = f"is {least}, whoever it is" if least == greatest else f"lies between {least} and {greatest}"
+        said.append(f"With one annotator left out, the strict agreement {between}.")
     return tuple(said)
 
 

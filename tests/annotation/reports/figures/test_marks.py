@@ -11,7 +11,16 @@ from matplotlib.text import Text
 
 from annotation.reports.figures import scores
 from annotation.reports.figures.draw import DRAWINGS, draw
-from annotation.reports.figures.style import COLUMN, MODEL_COLOURS, MODEL_SHAPES, PAGE, drawing_style
+from annotation.reports.figures.style import (
+    COLUMN,
+    DARK,
+    LIGHT,
+    MODEL_COLOURS,
+    MODEL_SHAPES,
+    PAGE,
+    drawing_style,
+    model_marks,
+)
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import to_html
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
@@ -61,6 +70,10 @@ def test_the_pages_and_the_figures_have_the_same_marks() -> None:
         on_pages[letter] = "o" if "border-radius: 50%" in rule[1] else "s"
     assert on_pages == MODEL_SHAPES
     assert MARKS == {"A": ("s", "#0072b2"), "B": ("o", "#d55e00")}
+    names = [f"model-{letter}" for letter in "abef"]
+    for theme in (LIGHT, DARK):  # of several models, too, none has the colour of another
+        assert len({theme[name] for name in names}) == len(names)
+    assert {LIGHT[name] for name in names} <= {colour for _, colour in model_marks("abcdefg").values()}
 
 
 def test_each_model_s_sets_are_drawn_with_its_mark(report: AgreementReport) -> None:
