@@ -16,8 +16,10 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
         _design(report),
         _metric(report),
         judged[0],
+        _scores(results),
         _reliability(report),
         judged[1],
+        _metrics(results),
         _seeds(results),
         _ranking(results),
         _evidence(results),
@@ -71,6 +73,21 @@ def _agreement(report: AgreementReport, results: Results) -> str:
         f"difference to {rival} was tested exactly, by flipping the signs of the differences of credits. If credits "
         f"are 0 or 1 and no cluster is shared, this is McNemar's exact test {cited('mcnemar1947')}. Chance-corrected "
         f"agreement is Cohen's kappa {cited('cohen1960')} and the Matthews correlation {cited('matthews1975')}."
+    )
+
+
+def _scores(results: Results) -> str:
+    if results.scores is None or results.scores.wilcoxon.test.p_value is None:
+        return ""
+    return f"The scores of the two models were compared by Wilcoxon's signed-rank test {cited('wilcoxon1945')}."
+
+
+def _metrics(results: Results) -> str:
+    if not results.metrics.pairs:
+        return ""
+    return (
+        "Metrics were compared in pairs on the comparisons that all of them scored, by exchanging the two within "
+        f"clusters, with Holm's correction {cited('holm1979')}."
     )
 
 

@@ -69,6 +69,7 @@ def test_the_report_says_which_comparisons_divide_the_metrics(study: Study) -> N
     printed = " ".join(to_text(report).split())
     assert f"The metrics are divided on {len(divided)} of 39 common comparisons" in printed
     assert "51.0 s" in printed
+    assert "with Holm's correction (Holm, 1979)." in printed
 
 
 def test_the_explorer_shows_where_metrics_disagree(study: Study, admin_client: Client) -> None:
