@@ -22,6 +22,7 @@ from annotation.studies.pilot.drawing import LEAST_PROMPTS, MOST_OVERLAP, usual_
 from annotation.studies.pilot.making import make_pilot, may_have_pilot
 from annotation.studies.sharing import visible_studies
 from annotation.web.access.guard import researcher_page
+from annotation.web.researcher.refused_fields import add_refusal
 from jobs.refusals import Refused
 
 PROMPTS = "Drawn at random. They leave the study for good, so that nobody in it has seen them."
@@ -86,7 +87,7 @@ def _made(request: HttpRequest, study: Study) -> HttpResponse:
         try:
             pilot = make_pilot(study=study, actor=cast(User, request.user), **form.cleaned_data)
         except Refused as refusal:
-            form.add_error(None, str(refusal))
+            add_refusal(form, str(refusal))
         else:
             messages.success(
                 request, f"The pilot is made, and its prompts have left {study}. Launch it, as any other study."

@@ -22,6 +22,7 @@ from annotation.studies.study_file.reading import StudyFileFault
 from annotation.studies.study_file.registered import parse_by_names
 from annotation.studies.study_file.writing import write_study_file
 from annotation.web.access.guard import may, researcher_page
+from annotation.web.researcher.refused_fields import add_refusal
 from jobs.refusals import Refused
 
 LONGEST_FILE = 2_000_000
@@ -132,10 +133,11 @@ def _amend_by_form(request: HttpRequest, study: Study, form: SettingsForm) -> bo
             study=study, manifest=manifest, reason=form.cleaned_data["reason"], actor=cast(User, request.user)
         )
     except Refused as refusal:
-        form.add_error(None, str(refusal))
+        add_refusal(form, str(refusal))
     except ValidationError as error:
         for fault in error.errors():
-            form.add_error(None, str(fault["msg"]).removeprefix("Value error, "))
+            name = fault["loc"][-1] if fault["loc"] else None
+            form.add_error(str(name) if name in form.fields else None, str(fault["msg"]).removeprefix("Value error, "))
     else:
         messages.success(request, _done(study, version.number))
         return True

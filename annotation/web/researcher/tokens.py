@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from annotation.models import ApiToken
 from annotation.studies.tokens import MOST_DAYS, Scope, create_token, revoke_token
 from annotation.web.access.guard import researcher_page
+from annotation.web.researcher.refused_fields import add_refusal
 from jobs.refusals import Refused
 
 
@@ -39,7 +40,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
         try:
             _, secret = create_token(account=account, **form.cleaned_data)
         except Refused as refusal:
-            form.add_error(None, str(refusal))
+            add_refusal(form, str(refusal))
         else:
             form = TokenForm()
     now = timezone.now()

@@ -48,10 +48,13 @@ def test_a_change_is_a_version_with_its_reason_and_reaches_the_comparisons(resea
     ("values", "sentence"),
     [
         ({"overlap": "5"}, "An amendment needs its reason"),
-        ({"overlap": "2", "reason": "fewer"}, "annotation.overlap can only go up"),
+        ({"overlap": "2", "reason": "fewer"}, 'id="id_overlap_error" role="alert">It can only go up: votes for 3'),
         ({"reason": "nothing"}, "Nothing differs"),
         ({"overlap": "many"}, "Enter a whole number."),
-        ({"overlap": "0", "reason": "none"}, "greater than or equal to 1"),
+        (
+            {"overlap": "0", "reason": "none"},
+            'id="id_overlap_error" role="alert">Ensure this value is greater than or equal to 1',
+        ),
         ({"closes_at": "tomorrow", "reason": "soon"}, "Enter a valid date/time."),
         ({"opens_at": "2099-05-02T00:00", "closes_at": "2099-05-01T00:00", "reason": "back"}, "closes_at"),
     ],
