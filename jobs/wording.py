@@ -51,6 +51,15 @@ def storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", " ")
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error of a library, short and without a full stop, for a sentence of ours.
+
+    >>> first_line(ValueError("No such key.\\nSee the manual.")), first_line(ValueError())
+    ('No such key', 'ValueError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+
+
 def command(*words: object) -> str:
     """Return a command of manage.py to paste; in a clone this is `.venv/bin/python manage.py …`, as in the guides.
 

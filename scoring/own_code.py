@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.refusals import Refused
+from jobs.wording import first_line
 from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
 
 ENCODERS = "encoders"  # the table of OWN_METRICS_FILE that lists image encoders
@@ -89,8 +90,7 @@ def parameter_of(function: Any) -> str:
 
 def in_words(error: BaseException) -> str:
     """Return the kind of an error and the first line of what it says, for one sentence."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
-    return f"{type(error).__name__}: {first}"
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _installed(bare: str, entry: EntryPoint) -> OwnFunction:
@@ -114,9 +114,7 @@ def _listed(table: str) -> dict[str, str]:
     try:
         whole = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Refused(
-            f"OWN_METRICS_FILE is {path}, which cannot be read as TOML: {str(error).splitlines()[0]}."
-        ) from error
+        raise Refused(f"OWN_METRICS_FILE is {path}, which cannot be read as TOML: {first_line(error)}.") from error
     encoders = whole.pop(ENCODERS, {})
     listed = encoders if table else whole
     if not isinstance(listed, dict):

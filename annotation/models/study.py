@@ -32,6 +32,10 @@ class Study(models.Model):
         CLOSING = "closing"  # the voting has ended, and every annotator is judged for the last time; still sealed
         CLOSED = "closed"
 
+    BEFORE_READY = (State.DRAFT, State.GENERATING, State.SCORING)  # images or scores may be missing
+    BEFORE_OPENING = (*BEFORE_READY, State.READY)
+    AT_REST = (State.DRAFT, State.CLOSED)  # nothing is due
+
     class Source(models.TextChoices):
         GENERATED = "generated"
         IMAGES = "images"

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
-from generation.models import DiffusionModel, GenerationJob
+from generation.models import DiffusionModel, GenerationJob, ImageSet
 from generation.plans.parameters import SamplingParameters
 
 State = GenerationJob.State
@@ -16,6 +17,11 @@ class Order:
     diffusion_model: DiffusionModel
     prompt: str
     parameters: SamplingParameters
+
+    @classmethod
+    def of(cls, image_set: ImageSet) -> Self:
+        """Return the order that the plan of an image set gives."""
+        return cls(image_set.diffusion_model, image_set.rendered_prompt, SamplingParameters(**image_set.parameters))
 
 
 def unfinished_orders(model: DiffusionModel) -> Iterator[Order]:

@@ -23,7 +23,6 @@ from generation.machines.claiming import jobs_to_make, note_loaded, preferences
 from generation.machines.workers import note_work
 from generation.models import GenerationJob
 from generation.plans.orders import Order, unfinished_orders
-from generation.plans.parameters import SamplingParameters
 from generation.recorded_images.lost_images import prepared_seeds
 from generation.sampling.recording import Recorder, sinks_for
 from jobs.claims import are_others_due
@@ -205,11 +204,7 @@ class _Making:
         from generation.sampling.sampling import batches_of, largest_batch
 
         image_set = self._job.image_set
-        self.order = Order(
-            diffusion_model=image_set.diffusion_model,
-            prompt=image_set.rendered_prompt,
-            parameters=SamplingParameters(**image_set.parameters),
-        )
+        self.order = Order.of(image_set)
         # A batch that lacks an image is sampled whole, so that its pixels are those of the plan.
         self._batches = [batch for batch in batches_of(self._job.seeds) if not set(self._missing).isdisjoint(batch)]
         self._padded_to = largest_batch(image_set.seeds)

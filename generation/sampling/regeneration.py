@@ -14,7 +14,6 @@ from generation.pictures.files import open_image
 from generation.pictures.pixels import as_srgb
 from generation.plans.image_sets import CHUNK_SIZE
 from generation.plans.orders import Order
-from generation.plans.parameters import SamplingParameters
 from jobs.refusals import Refused
 
 NO_CIRCUMSTANCES = ("sampled_at", "seed")  # they differ with each image
@@ -78,11 +77,7 @@ def regenerate(image: GeneratedImage) -> Regenerated:
 
     stored = open_image(image)
     image_set = image.image_set
-    order = Order(
-        diffusion_model=image_set.diffusion_model,
-        prompt=image_set.rendered_prompt,
-        parameters=SamplingParameters(**image_set.parameters),
-    )
+    order = Order.of(image_set)
     sizes = dict(image_set.images.values_list("seed", "provenance__batch_size"))
     batch = image.provenance.get("batch") or batch_of(image_set.seeds, image.seed, sizes)
     padded_to = image.provenance.get("padded_batch_size", 0)

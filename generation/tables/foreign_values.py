@@ -1,5 +1,6 @@
 """Untrusted texts and JSON, of servers and files: cut to what a database stores and a page shows. Pure."""
 
+import math
 import unicodedata
 from typing import Any
 
@@ -18,6 +19,19 @@ def plain_text(value: object, most: int = MOST_TEXT) -> str:
         return ""
     signs = (" " if unicodedata.category(sign) in ("Cc", "Cs", "Cf", "Zl", "Zp") else sign for sign in value[:most])
     return " ".join("".join(signs).split())
+
+
+def number_in(text: str) -> float:
+    """Return the number that a cell of a table holds; NaN if it holds none.
+
+    >>> number_in("1.5"), number_in("half"), number_in("1_000")
+    (1.5, nan, nan)
+    """
+    try:
+        # float() also accepts "1_000" and the digits of other scripts: in a table either is more likely a fault.
+        return float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
 
 
 def bounded(value: Any, depth: int = MOST_DEPTH) -> Any:

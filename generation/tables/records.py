@@ -10,6 +10,7 @@ from typing import Any
 from generation.tables.columns import Columns, Row, Table, plain_name, refuse_head
 from generation.tables.json_text import RepeatedKeyError, parse_json
 from jobs.refusals import Refused
+from jobs.wording import first_line
 
 _NO_CELLS: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes"}
 _HALF = re.compile("[\\ud800-\\udfff]")  # a surrogate alone, which JSON can spell and no database holds
@@ -68,10 +69,7 @@ def parquet(path: Path, columns: Columns) -> Table:
         return batch.cast(pa.schema(fields), safe=False)
 
     def damaged(error: Exception) -> Refused:
-        return Refused(
-            f"{path} is damaged or is not a Parquet file: "
-            f"{(str(error) or repr(error)).splitlines()[0][:200].rstrip('.')}."
-        )
+        return Refused(f"{path} is damaged or is not a Parquet file: {first_line(error)}.")
 
     try:
         names = pq.read_schema(path).names

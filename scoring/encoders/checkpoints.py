@@ -17,6 +17,7 @@ from generation.weights.checkpoint_files import Listing
 from generation.weights.checkpoints import LocalListing, local_path, on_disk
 from generation.weights.file_hashes import sha256_of
 from jobs.refusals import Refused
+from jobs.wording import first_line
 from scoring.encoder_spec import OWN_ENCODER, ComparerSpec, EncoderSpec, source_of
 from scoring.models import ScoringJob
 
@@ -179,8 +180,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Refused(f"{path} does not hold a JSON object.")
     return content
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of a library's error, shortened for a message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -31,8 +31,9 @@ from transformers import (
 from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
 from jobs.cores import core_count
 from jobs.refusals import Refused
+from jobs.wording import first_line
 from scoring.encoder_spec import OWN_ENCODER, Embeddings, EncoderSpec, ImageEncoder
-from scoring.encoders.checkpoints import Checkpoint, find_checkpoint, first_line
+from scoring.encoders.checkpoints import Checkpoint, find_checkpoint
 from scoring.encoders.dreamsim import DreamSim
 from scoring.encoders.tensor_images import TensorPreparation
 from scoring.own_code import own_encoder

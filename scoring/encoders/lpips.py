@@ -19,8 +19,9 @@ from torch.nn import functional
 
 from generation.machines.devices import device, device_name
 from jobs.refusals import Refused
+from jobs.wording import first_line
 from scoring.encoder_spec import ComparerSpec
-from scoring.encoders.checkpoints import WEIGHTS, Checkpoint, find_comparer, first_line
+from scoring.encoders.checkpoints import WEIGHTS, Checkpoint, find_comparer
 
 SHORTER_SIDE = 256  # pixels; larger images are reduced to it first. LPIPS was trained on patches of 64.
 LEAST_SIDE = 32  # pixels: a smaller image has nothing left after the last pooling

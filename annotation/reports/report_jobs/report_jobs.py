@@ -43,8 +43,6 @@ from jobs.leases import Lease
 from jobs.messages import enqueue
 from jobs.refusals import Refused, SetBack
 
-BEFORE_READY = (Study.State.DRAFT, Study.State.GENERATING, Study.State.SCORING)
-
 
 # --- requests -----------------------------------------------------------------------------------
 def request_report(study: Study, *, metric: str = "", pair: str = "") -> ReportJob:
@@ -70,7 +68,7 @@ def request_report(study: Study, *, metric: str = "", pair: str = "") -> ReportJ
 
 def _refuse_unscored(study: Study) -> None:
     """Refuse a study whose sets are not all scored: its job would fail. An external study needs no scores."""
-    if study.state in BEFORE_READY and study.source != Study.Source.EXTERNAL:
+    if study.state in Study.BEFORE_READY and study.source != Study.Source.EXTERNAL:
         raise Refused("There is no report yet, because not every set of images is scored.")
 
 

@@ -16,6 +16,7 @@ from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from generation.tables.columns import Columns, plain
+from generation.tables.foreign_values import number_in
 from generation.tables.formulas import unmarked
 from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
@@ -169,11 +170,7 @@ def _unknown(reading: _Reading, said: Place) -> str:
 
 
 def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
-    try:
-        # float() also accepts "1_000" and the digits of other scripts: in a table either is more likely a fault.
-        value = float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
+    value = number_in(text)
     if is_score(value):
         return value
     what = f"further from 0 than {LARGEST_SCORE:g}" if math.isfinite(value) else "not a finite number"

@@ -16,8 +16,10 @@ from annotation.studies.current import current_manifest
 from annotation.voting.availability import refuse_half_made
 from generation.models import ImageSet
 from generation.tables.columns import Columns, plain
+from generation.tables.foreign_values import number_in
 from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
+from jobs.wording import first_line
 from scoring.encoder_spec import COMPARER_KINDS
 from scoring.metric_spec import LARGEST_SCORE, MetricSpec
 from scoring.models import PairwiseSimilarities
@@ -128,7 +130,7 @@ def _npz_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in COLUMNS.required if name in file}
     except (OSError, ValueError, BadZipFile) as error:
-        raise Refused(f"{path} cannot be read as .npz: {str(error).splitlines()[0]}.") from error
+        raise Refused(f"{path} cannot be read as .npz: {first_line(error)}.") from error
     if missing := [name for name in COLUMNS.required if name not in columns]:
         raise Refused(
             f"{path} has no array {missing[0]}: an .npz holds {', '.join(COLUMNS.required)}, one entry a pair."
@@ -147,7 +149,7 @@ def _read_row(reading: _Reading, line: str, row: dict[str, str]) -> None:
         reading.faults.append(f'{line}: no image set of this study is of "{place[0][:100]}" and "{place[1][:300]}"')
         return
     seeds = [_seed(row[name]) for name in ("seed_i", "seed_j")]
-    value = _value(row["value"])
+    value = number_in(row["value"])
     known = set(image_set.seeds)
     if unknown := [row[name] for name, seed in zip(("seed_i", "seed_j"), seeds, strict=True) if seed not in known]:
         reading.faults.append(f'{line}: "{unknown[0][:50]}" is not a seed of the set')
@@ -162,13 +164,6 @@ def _read_row(reading: _Reading, line: str, row: dict[str, str]) -> None:
 
 def _seed(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def _value(text: str) -> float:
-    try:
-        return float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        return math.nan
 
 
 def _value_fault(value: float, *, is_same: bool, are_distances: bool) -> str:

@@ -28,7 +28,6 @@ JOBS_BY_QUEUE: dict[str, tuple[type[LeasedJob], ...]] = {  # as in CELERY_TASK_R
     "gpu": (ModelTrial, GenerationJob, ScoringJob),
     "control": (ReportJob, ReportFileJob, StudyFileJob, UploadJob),
 }
-ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
 
 def maintain(now: datetime) -> None:
@@ -39,7 +38,7 @@ def maintain(now: datetime) -> None:
     guarded("freeing slots", finish_screening_out)
     guarded("finishing withdrawals", finish_withdrawals)
     least = _least_overlaps()
-    studies = list(Study.objects.exclude(state__in=ENDED).order_by("pk"))
+    studies = list(Study.objects.exclude(state__in=Study.AT_REST).order_by("pk"))
     guarded("reading the manifests", partial(current_manifests, studies))  # one query for all that are not cached
     guarded("counting votes by hour", partial(note_votes, studies, now))
     guarded("filling earlier hours", partial(fill_earlier, now))

@@ -35,9 +35,9 @@ from jobs.refusals import Refused
 from jobs.wording import counted
 
 State = Study.State
+LAUNCHED = (State.GENERATING, State.SCORING, State.READY)  # and not open yet
 ADVANCING = (State.GENERATING, State.SCORING, State.CLOSING)
 ANNOTATING = (State.READY, State.OPEN, State.PAUSED)
-BEFORE_OPENING = (State.DRAFT, State.GENERATING, State.SCORING, State.READY)
 
 
 def launch(*, study: Study, actor: Actor = None) -> bool:
@@ -120,7 +120,7 @@ def retry_failed(*, study: Study, actor: Actor = None) -> int:
 
 def may_drop_seeds(study: Study) -> bool:
     """Return whether a job of the study failed, and the study is in a state in which a seed can be dropped."""
-    is_possible = study.source == Study.Source.GENERATED and study.state in BEFORE_OPENING[1:]
+    is_possible = study.source == Study.Source.GENERATED and study.state in LAUNCHED
     return is_possible and pipeline_jobs.has_failed_jobs(study)
 
 
@@ -144,7 +144,7 @@ def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) ->
         pipeline_jobs.cancel_unused(sets)
         detail = {"position": position, "prompt": comparison.prompt.text, "seed": seed}
         # The new sets may lack images or scores, so the study goes back to generating.
-        if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):
+        if not _move(study, "seed dropped", State.GENERATING, sources=LAUNCHED, actor=actor, detail=detail):
             raise Refused(f"Seed {seed} cannot be dropped: {_state_in_words(study)}")
     pipeline_jobs.request_advance(study)
 
@@ -162,7 +162,8 @@ def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
             raise Refused(f"Seed {seed} is not a seed of comparison {position + 1} ({comparison.prompt}).")
         if len(image_set.seeds) <= 2:
             raise Refused(f"Comparison {position + 1} would be left with one image in each set; nothing was dropped.")
-    if study.state in BEFORE_OPENING and not any(pipeline_jobs.has_failed(image_set, seed) for image_set in image_sets):
+    has_failed = any(pipeline_jobs.has_failed(image_set, seed) for image_set in image_sets)
+    if study.state in Study.BEFORE_OPENING and not has_failed:
         raise Refused(
             f"Seed {seed} of comparison {position + 1} did not fail: only an image that cannot be made or scored "
             "may be dropped, so that nobody chooses images by their looks."

@@ -13,7 +13,6 @@ from generation.sampling.trials import fingerprint, outcome_of, planned_trial, s
 from jobs import claims, messages
 
 State = ModelTrial.State
-SHOWN = (Study.State.DRAFT, Study.State.GENERATING, Study.State.SCORING, Study.State.READY)
 
 
 def is_to_try(study: Study) -> bool:
@@ -64,7 +63,7 @@ def trial_sentences(study: Study, manifest: Manifest) -> list[str]:
 
 def trial_sentences_of(studies: Sequence[Study]) -> dict[int, list[str]]:
     """Return the sentences of several studies, by the study's id: of those that were not opened yet."""
-    shown = [study for study in studies if study.state in SHOWN]
+    shown = [study for study in studies if study.state in Study.BEFORE_OPENING]
     manifests = current_manifests(shown)
     return {study.pk: [] for study in studies} | {
         study.pk: trial_sentences(study, manifests[study.pk]) for study in shown

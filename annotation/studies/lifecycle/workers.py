@@ -25,7 +25,6 @@ MADE: dict[str, str] = {
     Study.Source.EXTERNAL: "comparisons",
 }
 # Afterwards only `score_study` asks for the gpu queue, and says so.
-MAKES_IMAGES = (State.DRAFT, State.GENERATING, State.SCORING)
 
 
 def served() -> set[str]:
@@ -42,7 +41,7 @@ def missing_worker(study: Study, queues: Collection[str]) -> str:
     """Return a sentence with the command to type if no worker serves a queue that the study needs; else empty."""
     if study.state == State.CLOSED:
         return ""
-    is_made = study.state in MAKES_IMAGES and study.source != Study.Source.EXTERNAL
+    is_made = study.state in Study.BEFORE_READY and study.source != Study.Source.EXTERNAL
     is_asked = is_made and any(model.endpoint for model in study.diffusion_models)
     needed = {"gpu": is_made, "endpoints": is_asked, "control": True}
     missing = [name for name in BY_QUEUE if name not in queues and needed[name]]

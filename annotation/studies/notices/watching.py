@@ -16,7 +16,6 @@ from annotation.voting.storage.sqlite_queue import in_turn
 
 Kind, State = Notice.Kind, Study.State
 MAKING = (State.GENERATING, State.SCORING)
-ENDED = (State.DRAFT, State.CLOSED)
 
 
 class Condition(NamedTuple):
@@ -32,7 +31,7 @@ def watch(now: datetime) -> int:
 
     Returns how many began. A condition that lasts gives one notice.
     """
-    holding = dict(_conditions(list(Study.objects.exclude(state__in=ENDED).order_by("pk"))))
+    holding = dict(_conditions(list(Study.objects.exclude(state__in=Study.AT_REST).order_by("pk"))))
     going_on = {Condition(one.study_id, one.kind, one.subject): one for one in Notice.objects.filter(ended_at=None)}
     over = [one.pk for condition, one in going_on.items() if condition not in holding]
     new = {condition: words for condition, words in holding.items() if condition not in going_on}

@@ -36,7 +36,6 @@ from jobs.work import NO_ROOM
 TURN_SECONDS = 15.0  # of one import, before others get their turn
 MOST_FAULTS = 200
 GOES_ON = "It continues after the other jobs that are due."
-TAKES_IMAGES = (Study.State.DRAFT, Study.State.GENERATING, Study.State.SCORING)
 
 
 def run_upload_job(job: UploadJob, lease: Lease) -> None:
@@ -87,7 +86,7 @@ class _Turn:
 def _images(upload: Upload, whole: Path, turn: _Turn) -> dict[str, Any]:
     """Import the images set by set, from where the last turn stopped."""
     study = upload.study
-    if study.source != Study.Source.IMAGES or study.state not in TAKES_IMAGES:
+    if study.source != Study.Source.IMAGES or study.state not in Study.BEFORE_READY:
         raise Refused(f"{study} takes no images now: only a study of your own images takes them, until it is ready.")
     refuse_images_of_others(study, upload.account)
     layout = _of_study(read_layout(_unpacked(upload, whole), model=upload.options.get("model") or None), study)

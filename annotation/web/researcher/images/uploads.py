@@ -12,7 +12,6 @@ from django.views.decorators.http import require_POST, require_safe
 from pydantic import ValidationError
 
 from annotation.models import Study, Upload
-from annotation.studies.uploads.importing import TAKES_IMAGES
 from annotation.studies.uploads.receiving import Place, delete_upload, finish, take_piece
 from annotation.web.access.guard import researcher_page
 from annotation.web.problems import error_response
@@ -27,7 +26,7 @@ MOST_SHOWN = 50
 def uploads(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what may be uploaded, and the earlier uploads."""
     study = get_object_or_404(Study.objects.prefetch_related("study_models__diffusion_model"), slug=slug)
-    takes_images = study.source == Study.Source.IMAGES and study.state in TAKES_IMAGES
+    takes_images = study.source == Study.Source.IMAGES and study.state in Study.BEFORE_READY
     context = {
         "study": study,
         "tab": "uploads",

@@ -26,7 +26,7 @@ from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule
 from annotation.studies.lifecycle.trials import trial_sentences_of
 from annotation.studies.lifecycle.votes_over_time import VotesOverTime, votes_over_time
 from annotation.studies.lifecycle.watching import pace, refusals, workers_for
-from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
+from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
 from annotation.studies.warnings.image_warnings import flagged_images, waiting_comparisons
@@ -133,7 +133,7 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
     rules, seen = rule_counts(study), votes_over_time(study, counts, now)
     imported = imported_images(study)
     imported_count = sum(one.image_count for one in imported)
-    is_made, is_blind = study.state in MAKES_IMAGES, is_sealed(study, manifest=manifest)
+    is_made, is_blind = study.state in Study.BEFORE_READY, is_sealed(study, manifest=manifest)
     alarms = list(_alarms(study, counts, rules, is_blind=is_blind))
     return {
         "study": study,

@@ -40,7 +40,6 @@ NOBODY = 0  # the annotator of a preview's images: there is no such row, so its 
 SECONDS = 12 * 3600
 SALT = "semblance preview"
 INSTRUCTED_PLACE = 1  # of an instructed check, if the study has some
-NOT_YET_OPEN = (Study.State.DRAFT, Study.State.GENERATING, Study.State.SCORING, Study.State.READY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def _study_of(token: str) -> Study:
         study_id, account_id = signing.loads(token, salt=SALT, max_age=SECONDS)
         if account := User.objects.filter(pk=account_id).first():
             study = visible_studies(account).filter(pk=study_id).first()
-    if study is None or study.state not in NOT_YET_OPEN:
+    if study is None or study.state not in Study.BEFORE_OPENING:
         raise Http404("This preview has ended. If the study has not opened yet, start it again on the study's page.")
     return study
 
@@ -219,7 +218,7 @@ def image(_request: HttpRequest, slug: str, token: str, rendition: str) -> HttpR
 
 def _is_of(study: Study, found: GeneratedImage) -> bool:
     """Return whether the study shows the image, or would: an imported one of its models before it has comparisons."""
-    if study.state not in NOT_YET_OPEN:
+    if study.state not in Study.BEFORE_OPENING:
         return False
     if image_sets_of(study).filter(pk=found.image_set_id).exists():
         return True

@@ -26,7 +26,6 @@ from annotation.web.annotator.next_page import in_language
 from annotation.web.annotator.page_strings import other_questions, page_strings
 from annotation.web.researcher.preview.comparisons import (
     NOBODY,
-    NOT_YET_OPEN,
     OPERATIONS,
     PreviewedStudy,
     folder,
@@ -255,7 +254,7 @@ FORMS = {"start": "instructions", "practice": "practice"}
 def preview(request: HttpRequest, slug: str, step: str = "") -> HttpResponse:
     """Show a step of the walk; the first one without a step. A form leads to the next step and stores nothing."""
     study = get_object_or_404(Study, slug=slug)
-    if study.state not in NOT_YET_OPEN or study.source == Study.Source.EXTERNAL:
+    if study.state not in Study.BEFORE_OPENING or study.source == Study.Source.EXTERNAL:
         return render(request, "web/researcher/preview_over.html", {"study": study}, status=409)
     try:
         _refuse_hidden_images(request, study)
