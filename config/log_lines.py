@@ -16,6 +16,8 @@ QUIET = {
     "psycopg.pool": "ERROR",
     # At WARNING it says that a stopping worker puts a message back, which loses nothing.
     "kombu.transport.virtual.base": "ERROR",
+    # At WARNING it says at each HEAD that it leaves the body out.
+    "gunicorn.http.wsgi": "ERROR",
     # At INFO they log addresses, and those of the hub's content network are signed.
     **dict.fromkeys(("httpx2", "httpcore2"), "WARNING"),
 }
