@@ -1,9 +1,10 @@
-"""Format numbers with their nouns, spans of time, and commands for copying."""
+"""Format numbers with their nouns, lists, spans of time, and commands for copying."""
 
 import os
 import shlex
 import sys
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 _CLONE = Path(__file__).resolve().parent.parent
@@ -17,6 +18,18 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     ('1 comparison', '0 comparisons', '12000 studies')
     """
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(words: Sequence[str], *, most: int = 0) -> str:
+    """Return words in a sentence; beyond `most` of them, how many more there are.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
+    ('a', 'a and b', 'a, b and c', 'a, b and 2 more')
+    """
+    if most and len(words) > most:
+        words = [*words[:most], f"{len(words) - most} more"]
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def duration(seconds: float) -> str:

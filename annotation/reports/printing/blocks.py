@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from annotation.reports.printing.numbers import coefficient, percent, points, probability, significant
-from jobs.wording import counted
+from jobs.wording import counted, listed
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
@@ -111,7 +111,7 @@ class Chapter:
         figures = sum(len(section.figures) for section in self.sections) - bool(self.figure)
         parts = (counted(tables, "table") if tables else "", counted(figures, "figure") if figures else "")
         said = " and ".join(part for part in parts if part)
-        return f"All numbers: {said}" if said else " and ".join(section.title for section in self.sections)
+        return f"All numbers: {said}" if said else listed([section.title for section in self.sections])
 
 
 def mark_step(n: int) -> int:

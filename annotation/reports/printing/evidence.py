@@ -3,7 +3,7 @@
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.findings.study.study_facts import StudyFacts
 from annotation.reports.printing.numbers import metric_name
-from jobs.wording import counted
+from jobs.wording import counted, listed
 
 
 def sides(found: Sequential, study: StudyFacts, *, metric: str = "") -> tuple[str, str]:
@@ -11,7 +11,7 @@ def sides(found: Sequential, study: StudyFacts, *, metric: str = "") -> tuple[st
     if found.claim == "models":
         a, b = study.model_a, study.model_b
         return f"people prefer {a} to {b}", f"people prefer {b} to {a}"
-    metric, always = metric or metric_name(study.metric), " and ".join(f"always naming {name}" for name in found.rivals)
+    metric, always = metric or metric_name(study.metric), listed([f"always naming {name}" for name in found.rivals])
     some = "" if len(found.rivals) == 1 else "one of "
     return f"{metric} agrees more often than {always}", f"{metric} agrees less often than {some}{always}"
 

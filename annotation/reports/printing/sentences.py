@@ -1,6 +1,6 @@
 """Parts of sentences that are made from values. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from annotation.reports.printing.numbers import decimals, is_scs, metric_name, p_value, percent
 from scoring.statistics.inference.estimate import Estimate
@@ -15,18 +15,6 @@ def short_metric(metric: str) -> str:
     ('SCS', 'lpips', 'no metric')
     """
     return "SCS" if is_scs(metric) else metric_name(metric)
-
-
-def listed(words: Sequence[str], *, most: int = 0) -> str:
-    """Return words in a sentence; beyond `most` of them, how many more there are.
-
-    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
-    ('a', 'a and b', 'a, b and c', 'a, b and 2 more')
-    """
-    if most and len(words) > most:
-        words = [*words[:most], f"{len(words) - most} more"]
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def of_all(share: Estimate, *, has_halves: bool = False) -> str:

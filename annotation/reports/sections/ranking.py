@@ -18,8 +18,8 @@ from annotation.reports.printing.blocks import (
 )
 from annotation.reports.printing.numbers import TIE_RULES, coefficient, metric_name, percent, score
 from annotation.reports.printing.phrases import NEVER, ranks
-from annotation.reports.printing.sentences import around, listed, short_metric
-from jobs.wording import counted
+from annotation.reports.printing.sentences import around, short_metric
+from jobs.wording import counted, listed
 from scoring.statistics.inference.estimate import Estimate
 
 MOST_MODELS = 12  # of a drawn matrix: more columns cannot be read on a phone

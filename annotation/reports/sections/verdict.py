@@ -29,9 +29,9 @@ from annotation.reports.printing.phrases import (
     right_on,
     versus_constant,
 )
-from annotation.reports.printing.sentences import listed, of_all, sentence, short_metric, within
+from annotation.reports.printing.sentences import of_all, sentence, short_metric, within
 from annotation.studies.manifest import Manifest
-from jobs.wording import counted
+from jobs.wording import counted, listed
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.single_votes import SingleVotes
 

@@ -8,6 +8,7 @@ from annotation.studies.comparisons import image_sets_of
 from generation.endpoints.accounts import price_of_jobs
 from generation.endpoints.definitions import MICROS
 from generation.models import DiffusionModel, EndpointAccount, GeneratedImage, GenerationJob
+from jobs.wording import listed
 
 
 def endpoint_sentences(study: Study) -> list[str]:
@@ -46,4 +47,4 @@ def generated_detail(study: Study) -> dict[str, str]:
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study), provenance__is_reproducible=False)
     found = set(images.order_by().values_list("image_set__diffusion_model", flat=True).distinct())
     names = [str(model) for model in models if model.pk in found]
-    return {StudyEvent.NOT_REPRODUCIBLE: " and ".join(names)} if names else {}
+    return {StudyEvent.NOT_REPRODUCIBLE: listed(names)} if names else {}

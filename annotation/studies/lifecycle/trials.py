@@ -11,6 +11,7 @@ from generation.models import DiffusionModel, ModelTrial
 from generation.plans.orders import Order
 from generation.sampling.trials import fingerprint, outcome_of, planned_trial, speed_advice
 from jobs import claims, messages
+from jobs.wording import listed
 
 State = ModelTrial.State
 
@@ -32,8 +33,10 @@ def ensure_tried(study: Study, manifest: Manifest) -> str:
     unsent = [trial for trial in trials if trial.state == State.QUEUED and trial.enqueued_at is None]
     messages.enqueue(unsent)
     waiting = [trial for trial in trials if trial.state in (State.QUEUED, State.RUNNING)]
-    names = " and ".join(trial.diffusion_model.name for trial in waiting)
-    return f"a worker makes one image of {names} first, to try what the study asks for" if waiting else ""
+    if not waiting:
+        return ""
+    names = listed([trial.diffusion_model.name for trial in waiting])
+    return f"a worker makes one image of {names} first, to try what the study asks for"
 
 
 def trial_faults(study: Study, manifest: Manifest) -> list[str]:

@@ -133,8 +133,8 @@ def why_no_fit(votes: ModelVotes, layout: Layout, names: tuple[str, ...]) -> str
         return "every vote is a tie"
     groups = _groups(votes)
     if len(groups) > 1:
-        listed = " and ".join(_listed(group, names) for group in groups)
-        return f"the models fall into groups that were never compared: {listed}"
+        told = "; ".join(_listed(group, names) for group in groups)
+        return f"the models fall into groups that were never compared: {told}"
     slack = _slack(layout)
     if np.linalg.matrix_rank(slack) < slack.shape[1]:
         return "the side effect cannot be told from the strengths: each pair was always shown on the same sides"

@@ -200,7 +200,7 @@ def test_a_pair_that_is_none_is_refused(wanted: tuple[str, ...], sentence: str) 
 # --- designs ------------------------------------------------------------------------------------
 def test_models_that_never_met_have_no_fit_and_the_report_says_so() -> None:
     found = ranking_of(simulated_data(replace(STUDY, pairs=((0, 1), (2, 3)))))
-    assert found.reason == "the models fall into groups that were never compared: Ada, Bob and Cyd, Dan"
+    assert found.reason == "the models fall into groups that were never compared: Ada, Bob; Cyd, Dan"
     assert found.models[0].strength.value is None
     assert found.rank_method.startswith("sign-flip tests")
     assert len(found.pairs) == 2

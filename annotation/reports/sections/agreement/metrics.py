@@ -7,8 +7,7 @@ from annotation.reports.printing.blocks import DESCRIPTIVE, UNDEFINED, Section, 
 from annotation.reports.printing.fewer_images import by_images_table
 from annotation.reports.printing.numbers import coefficient, metric_name, percent, points, probability, seconds
 from annotation.reports.printing.phrases import FIXED_ORDER
-from annotation.reports.printing.sentences import listed
-from jobs.wording import counted
+from jobs.wording import counted, listed
 from scoring.statistics.agreement.metric_pairs import MetricPair
 
 MOST_NAMED = 20  # comparisons that divide the metrics

@@ -134,7 +134,7 @@ def test_does_not_depend_on_names_sides_and_order() -> None:
 
 def test_groups_that_never_met_are_said() -> None:
     found = people_ranking(counted(((1, 2, 9, 1, 2), (3, 4, 3, 3, 0)), 4), names=("ada", "bob", "cyd", "dan"))
-    assert found.reason == "the models fall into groups that were never compared: ada, bob and cyd, dan"
+    assert found.reason == "the models fall into groups that were never compared: ada, bob; cyd, dan"
     assert found.strengths[0].reason == found.reason
     assert found.ranks.best == (1, 2, 1, 1)  # 9 : 1 of ten decided prompts, Holm over two pairs: p = .043
     assert found.ranks.worst == (3, 4, 4, 4)
