@@ -84,7 +84,7 @@ class _Row:
         return True
 
     def post(self, call: Call) -> None:
-        """Let the main thread call it."""
+        """Queue a call for the main thread."""
         self._events.put(call)
 
     def ask(self, question: Callable[[], Any], check: Call) -> Any:

@@ -68,8 +68,9 @@ def decide(gains: ArrayLike, *, most: float, level: float) -> Decision:
     """Bet on a mean above zero and, with other capital, on one below.
 
     gains: (g,) the sum of the differences in each cluster, in the drawn order; or (r, g) those from each of r rivals.
-    Better than rivals means better than each: the evidence is the smallest of theirs. Worse means worse than some: it
-    is their mean. most: the greatest size of such a sum that the plan allows, known before the first vote.
+    "Better" is shown against every rival, so its evidence is the smallest of the r. "Worse" is shown against some
+    rival, so its evidence is their mean. most: the greatest size of such a sum that the plan allows, known before the
+    first vote.
     Raises ValueError for a gain beyond `most`.
 
     >>> decide([1.0] * 8, most=1.0, level=0.95).decided_after

@@ -153,7 +153,7 @@ def _fitted(problem: Problem, resampling: Resampling) -> CrossedModel:
 
 
 def _without_intervals(model: CrossedModel, reason: str) -> CrossedModel:
-    """Return the model with its estimates alone, because so few annotators or clusters bound nothing."""
+    """Return the model without its intervals: with so few annotators or clusters they would mean nothing."""
 
     def bare(one: Estimate) -> Estimate:
         return replace(one, low=None, high=None, reason=one.reason or reason)
