@@ -23,7 +23,7 @@ from generation.tables.columns import (
     refuse_other_separator,
     refuse_separator,
 )
-from generation.tables.records import json_lines, parquet
+from generation.tables.records import json_lines, lines_of, parquet
 from jobs.refusals import Refused
 from jobs.wording import counted
 
@@ -146,7 +146,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            reader = csv.reader(lines_of(file, path), skipinitialspace=True, strict=True)
             for cells in reader:
                 if any(cell and not cell.isspace() for cell in cells):
                     if any("\0" in cell for cell in cells):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from generation.tables.columns import Columns, Row, Table, plain_name, refuse_head
 from generation.tables.json_text import RepeatedKeyError, parse_json
@@ -13,7 +13,19 @@ from jobs.refusals import Refused
 from jobs.wording import first_line
 
 _NO_CELLS: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes"}
+_LARGEST_ROW = 2**16  # bytes, of the texts of a row of Parquet; a file of 1 KB can unpack to gigabytes
+_LONGEST_LINE = 2**20  # letters; a file may be one line of gigabytes
 _HALF = re.compile("[\\ud800-\\udfff]")  # a surrogate alone, which JSON can spell and no database holds
+
+
+def lines_of(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a text. Raises Refused, before it is read whole, for one that is longer than any row."""
+    for line, text in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=1):
+        if len(text) == _LONGEST_LINE:
+            raise Refused(
+                f"{path} line {line} is longer than {_LONGEST_LINE:,} letters: write each row on its own line."
+            )
+        yield text
 
 
 def json_lines(path: Path, columns: Columns) -> Table:
@@ -28,7 +40,7 @@ def json_lines(path: Path, columns: Columns) -> Table:
 
 def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig") as file:
-        for line, text in enumerate(file, start=1):
+        for line, text in enumerate(lines_of(file, path), start=1):
             if not text.strip():
                 continue
             try:
@@ -46,15 +58,19 @@ def parquet(path: Path, columns: Columns) -> Table:
     """Open the table of a Parquet file."""
     # Imported here, because CSV, the most common format, needs no Arrow.
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     def records() -> Iterator[tuple[int, dict[str, Any]]]:
         number = 0
         try:
-            with pq.ParquetFile(path) as file:
-                # No others: they may hold values that Python has not.
-                wanted = [name for name in names if columns.known(name)]
-                for batch in file.iter_batches(batch_size=10_000, columns=wanted):
+            # No others: they may hold values that Python has not. Texts as they are stored, each once: a text of 1 MB
+            # in each of 10,000 rows would take 10 GB.
+            wanted = [name for name in names if columns.known(name)]
+            with pq.ParquetFile(path, read_dictionary=wanted) as file:
+                refuse_large(file.metadata)
+                for batch in file.iter_batches(batch_size=1_000, columns=wanted):
+                    refuse_long(batch)
                     for record in in_microseconds(batch).to_pylist():
                         number += 1
                         yield number, record
@@ -67,6 +83,21 @@ def parquet(path: Path, columns: Columns) -> Table:
             for field in batch.schema
         ]
         return batch.cast(pa.schema(fields), safe=False)
+
+    def refuse_large(metadata: Any) -> None:
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        if any(group.total_byte_size > _LARGEST_ROW * max(1, group.num_rows) for group in groups):
+            raise too_large()
+
+    def refuse_long(batch: pa.RecordBatch) -> None:
+        for column in batch.columns:
+            texts = column.dictionary if isinstance(column, pa.DictionaryArray) else column
+            has_length = texts.type in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+            if has_length and (pc.max(pc.binary_length(texts)).as_py() or 0) > _LARGEST_ROW:
+                raise too_large()
+
+    def too_large() -> Refused:
+        return Refused(f"{path} holds a row of more than {_LARGEST_ROW:,} bytes, which no table has; it was not read.")
 
     def damaged(error: Exception) -> Refused:
         return Refused(f"{path} is damaged or is not a Parquet file: {first_line(error)}.")

@@ -91,6 +91,28 @@ def test_times_of_parquet_that_python_has_not(tmp_path: Path) -> None:
     assert "v.parquet is damaged or is not a Parquet file: " in outcome(path)
 
 
+@pytest.mark.parametrize("is_dictionary", [True, False])
+def test_a_kilobyte_of_parquet_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, is_dictionary: bool) -> None:
+    path, rows = tmp_path / "v.parquet", 3000
+    names = pa.array(["ann" * 50_000] * 100)
+    if is_dictionary:
+        names = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), names[:1])
+    said = {"annotator": names, "prompt": ["prompt 1"] * len(names), "choice": ["Alpha"] * len(names)}
+    pq.write_table(pa.table(said), path, compression="zstd", use_dictionary=is_dictionary)
+    assert path.stat().st_size < 5_000
+    assert outcome(path).endswith(
+        "v.parquet holds a row of more than 65,536 bytes, which no table has; it was not read."
+    )
+
+
+@pytest.mark.parametrize(("name", "rows"), [("v.jsonl", LINES), ("v.csv", EXPORT)])
+def test_a_line_that_never_ends_is_not_read(tmp_path: Path, name: str, rows: str) -> None:
+    path = tmp_path / name
+    path.write_text(rows + " " * 2**21)
+    line = 1 + rows.count("\n")
+    assert outcome(path).endswith(f"line {line} is longer than 1,048,576 letters: write each row on its own line.")
+
+
 def test_half_a_character_in_json_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "v.jsonl"
     path.write_text('{"annotator": "a\\ud800", "prompt": "prompt 1", "choice": "Alpha"}')
