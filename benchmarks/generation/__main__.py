@@ -51,8 +51,9 @@ def main() -> None:
         bench = miniature(Path(folder))
         if arguments.rounds:
             print_arms(bench, arguments.rounds)
-        launch = arguments.launch_ms / 1000 if arguments.launch_ms else launch_seconds()
-        print_idle_share(bench, arguments.jobs, launch, arguments.slower)
+        if arguments.jobs:
+            launch = arguments.launch_ms / 1000 if arguments.launch_ms else launch_seconds()
+            print_idle_share(bench, arguments.jobs, launch, arguments.slower)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ def test_pages_of_an_owner(studies: list[Study], report_worker: None) -> None:
     of_results = ("study", "study-annotators", "study-history", "report", "explorer")
     assert too_many(client, pages_of(busy)) == {}
     assert too_many(client, (address(name, closed) for name in of_results)) == {}
+    assert too_many(client, [reverse("explored-comparison", args=[closed.slug, 1])]) == {}
 
 
 def admin_pages() -> Iterator[str]:

@@ -104,14 +104,16 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
 @researcher_page
 def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Show one comparison, with links to the comparisons before and after it in the list."""
-    study = get_object_or_404(Study, slug=slug)
+    whole = Comparison.objects.select_related(
+        "study", "prompt", "image_set_a__diffusion_model", "image_set_b__diffusion_model"
+    )
+    comparison = get_object_or_404(whole, study__slug=slug, position=number - 1)
+    study = comparison.study
     search, manifest = Search.of(request), current_manifest(study)
     try:
         all_seen = list_comparisons(study, manifest=manifest, metric=search.metric)
     except Refused as refused:
         return _refused(request, study, refused)
-    sets = ("prompt", "image_set_a__diffusion_model", "image_set_b__diffusion_model")
-    comparison = get_object_or_404(study.comparisons.select_related(*sets), position=number - 1)
     rows, metric = all_seen.rows, all_seen.metric
     plan = manifest.analysis
     resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)

@@ -3,13 +3,14 @@
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import OuterRef, Subquery
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import ReportFileJob, ReportJob, Study
+from annotation.models import ReplayBundle, ReportFileJob, ReportJob, Study
 from annotation.models.report_job import WatchedJob
 from annotation.reports.data.metrics import chosen_metric, metrics_of
 from annotation.reports.data.pairs import pair_of
@@ -51,7 +52,8 @@ EXAMPLE_IMAGES = 20  # of each set of a disagreement that the report shows
 @researcher_page
 def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the report, or its progress. If it is refused, show the reason and the metrics to choose from."""
-    study = get_object_or_404(Study, slug=slug)
+    newest = ReplayBundle.objects.filter(study=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    study = get_object_or_404(Study.objects.annotate(newest_bundle=Subquery(newest)), slug=slug)
     try:
         pair = _pair(request, study)
         job = request_report(study, metric=request.GET.get("metric", ""), pair=pair)
@@ -63,13 +65,13 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     if report is None:
         return _wait(request, job, study)
 
-    bundle = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
     downloads = _downloads(report)
     context = {"study": study, "tab": "report", "report": report, "job": job, "query": _query(request)}
     context["pairs"] = _pairs(request, study, report)
+    newest_bundle = getattr(study, "newest_bundle", None)  # mypy does not see it through get_object_or_404
     context["body"] = report_body(
-        (job.sha256, study.pk, context["query"], bundle and bundle.pk, tuple(downloads)),
-        lambda: context | {"downloads": downloads, "bundle": bundle} | _body_context(request, study, report),
+        (job.sha256, study.pk, context["query"], newest_bundle, tuple(downloads)),
+        lambda: context | {"downloads": downloads} | _body_context(request, study, report),
     )
     return render(request, "reports/page.html", context)
 
@@ -82,7 +84,9 @@ def _body_context(request: HttpRequest, study: Study, report: AgreementReport) -
         return drawing(source, alt=f"{figure.title}: {figure.words}")
 
     metric = request.GET.get("metric", "")
+    bundles = study.replay_bundles.filter(metric=report.study.metric)
     return page_context(report, drawing=address) | {
+        "bundle": None if report.study.pair else bundles.last(),
         "explorer": {"orders": ORDERS, "metric": metric} if report.results else None,
         "examples": _with_images(study, examples(report)),
         "points": _points(study, report, metric),
