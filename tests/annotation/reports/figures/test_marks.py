@@ -4,6 +4,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.conf import settings
 from matplotlib.figure import Figure
@@ -101,7 +102,8 @@ def test_numbers_on_the_map_hide_nothing_where_all_disagreements_lie_at_one_plac
         shown = [Text.get_window_extent(text) for text in axes.texts]  # without the line to the mark
     assert len(shown) == 3
     within = axes.get_window_extent()
-    marks = [axes.transData.transform(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "s"]
+    points = [np.asarray(line.get_xydata())[0] for line in axes.lines if line.get_marker() == "s"]
+    marks = [axes.transData.transform(point) for point in points]
     for one in shown:
         assert sum(one.overlaps(other) for other in shown) == 1, "itself only"
         assert all(within.contains(*corner) for corner in one.corners())
