@@ -61,7 +61,7 @@ def _waiting_work(study: Study) -> str:
         case State.DRAFT:
             return f"Once the study is launched, its {made} wait for it."
         case State.GENERATING | State.SCORING:
-            return f"Its {made} wait for it."
+            return f"The study's {made} wait for it."
         case State.READY:
             on_time = " and the opening on its date" if plan.opens_at else ""
             return f"The study can be opened without one; reports{on_time} wait for it."

@@ -21,7 +21,7 @@ CHOICES: dict[str, tuple[str, ...]] = {"allocation": get_args(Allocation), "endp
 MEANING = {
     "prompts": "Prompts, each one comparison.",
     "images": "Images in each set; 0: there are none, or their number is not known yet.",
-    "overlap": "Votes for each comparison.",
+    "overlap": "How many annotators judge each comparison.",
     "comparisons_per_annotator": "Comparisons after which an annotator is done.",
     "annotators": "Number of annotators (default: the fewest who can give every vote).",
     "allocation": "Which comparisons are given out first: even (fewest votes), nearly_done, or split (closest votes).",

@@ -176,7 +176,7 @@ def test_run_study_says_when_nobody_works(worker: FakeWorker, monkeypatch: pytes
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("run_study", "study", stdout=out)
-    said = f"No worker is running: start one with `{command('worker')}`. Its images and scores wait for it."
+    said = f"No worker is running: start one with `{command('worker')}`. The study's images and scores wait for it."
     assert out.getvalue().count(said) == 1
 
 

@@ -58,8 +58,8 @@ LATER = {"opens_at": "2126-01-01T00:00Z", "closes_at": "2126-02-01T00:00Z"}
 @pytest.mark.parametrize(
     ("state", "annotation", "waits"),
     [
-        ("generating", {}, "Its scores wait for it."),
-        ("scoring", {}, "Its scores wait for it."),
+        ("generating", {}, "The study's scores wait for it."),
+        ("scoring", {}, "The study's scores wait for it."),
         ("ready", {}, "The study can be opened without one; reports wait for it."),
         ("ready", LATER, "The study can be opened without one; reports and the opening on its date wait for it."),
         ("open", {}, "Votes are taken and saved without one; reports wait for it."),
