@@ -20,9 +20,11 @@ _PALETTE = 3
 def check_png(data: bytes) -> None:
     """Refuse a PNG with a colour chunk that is damaged, misplaced or repeated, or one that is not known.
 
-    Of two chunks, Pillow uses the last and browsers the first. Only Pillow uses chunks behind the pixels.
+    Of two chunks, Pillow uses the last and browsers the first. Only Pillow uses chunks behind the pixels. Browsers
+    end the pixels at the first other chunk.
     """
     seen: set[bytes] = set()
+    last = b""
     for kind, content, checksum in png_chunks(data):
         if kind in _COLOURS:
             is_misplaced = bool(seen & {b"IDAT", kind}) or (_is_of_palette(data, kind) and b"PLTE" not in seen)
@@ -30,7 +32,10 @@ def check_png(data: bytes) -> None:
                 raise Refused(f"has a chunk {kind.decode()} that is damaged, misplaced or repeated: save it again")
         elif kind[:1].isupper() and kind not in _CRITICAL:
             raise Refused("needs a kind of chunk that is not known: save it as a plain PNG")
+        elif kind == b"IDAT" and kind in seen and last != kind:
+            raise Refused("has another chunk between its pixels: save it again")
         seen.add(kind)
+        last = kind
 
 
 def check_palette(data: bytes, image: Image.Image) -> None:

@@ -19,7 +19,6 @@ GAMMA_THRESHOLD = 0.05
 CHROMATICITY_THRESHOLD = 0.002
 _D50 = (0.9642, 1.0, 0.8249)  # the white of an ICC profile
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-_SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 Matrix = npt.NDArray[np.float64]
 
@@ -33,14 +32,11 @@ def profile_of(info: Mapping[Any, Any]) -> bytes | None:
     gamma, chromaticity = info.get("gamma"), info.get("chromaticity", SRGB_CHROMATICITY)
     if "srgb" in info or not gamma:
         return None
-    has_gamma = abs(gamma / SRGB_GAMMA - 1) > GAMMA_THRESHOLD
     offset = max(abs(one - srgb) for one, srgb in zip(chromaticity, SRGB_CHROMATICITY, strict=True))
-    if not has_gamma and offset <= CHROMATICITY_THRESHOLD:
+    if abs(gamma / SRGB_GAMMA - 1) <= GAMMA_THRESHOLD and offset <= CHROMATICITY_THRESHOLD:
         return None
     try:
-        columns = _to_d50(chromaticity)
-        curve = _curve(3, _SRGB_CURVE) if not has_gamma else _curve(0, (1 / gamma,))
-        return _profile(columns, curve)
+        return _profile(_to_d50(chromaticity), gamma)
     except (ZeroDivisionError, np.linalg.LinAlgError, struct.error):
         raise Refused("gives its colours by numbers that no viewer can follow (gAMA, cHRM): save it in sRGB") from None
 
@@ -63,16 +59,13 @@ def _fixed(value: float) -> bytes:
     return struct.pack(">i", round(value * 65536))
 
 
-def _curve(kind: int, numbers: Sequence[float]) -> bytes:
-    return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + b"".join(map(_fixed, numbers))
-
-
 def _point(values: Iterable[float]) -> bytes:
     return b"XYZ " + bytes(4) + b"".join(map(_fixed, values))
 
 
-def _profile(columns: Matrix, curve: bytes) -> bytes:
-    """Return a display profile of three primaries and one curve (ICC.1, version 4)."""
+def _profile(columns: Matrix, gamma: float) -> bytes:
+    """Return a display profile of three primaries and the power that undoes a gamma (ICC.1, version 4)."""
+    curve = b"para" + bytes(8) + _fixed(1 / gamma)
     text = "PNG".encode("utf-16-be")
     name = b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US", len(text), 28) + text + bytes(2)
     tags = [(b"desc", name), (b"cprt", name), (b"wtpt", _point(_D50))]

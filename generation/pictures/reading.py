@@ -60,8 +60,8 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about files that Pillow reads nevertheless
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            data = without_texts(data)
             check_png(data)
+            data = without_texts(data)
             with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
                 _check_header(image, suffix, limits)
                 _settle_colours(data, image)
@@ -71,15 +71,21 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
                 return decoded if turn is None else decoded.transpose(turn)
     except Refused:
         raise
-    except UnidentifiedImageError:
-        raise Refused("is not an image: PNG, JPEG and WebP are read") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused(f"has more than {limits.pixel_count:,} pixels") from None
     except Exception as error:  # decoders raise errors of many kinds on damaged files
+        if isinstance(error, UnidentifiedImageError) and not _begins_like_an_image(data):
+            raise Refused("is not a PNG, JPEG or WebP file") from None
         # Pillow calls pixels that end early truncated, except in an interlaced PNG.
         is_short = "truncated" in str(error) or _png_lacks_pixels(data)
         reason = "pixels are missing" if is_short else "it cannot be decoded"
         raise Refused(f"is truncated or damaged ({reason})") from None
+
+
+def _begins_like_an_image(data: bytes) -> bool:
+    """Return whether a file begins as PNG, JPEG and WebP do. Pillow also fails to identify such a file if its header
+    or one of its chunks is damaged, or its pixels have 12 bits."""
+    return data.startswith((PNG, b"\xff\xd8\xff")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
 
 
 def _check_header(image: Image.Image, suffix: str, limits: Limits) -> None:

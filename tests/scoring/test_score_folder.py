@@ -112,8 +112,8 @@ def test_lists_what_it_could_not_read_and_scores_the_rest(model_folder: Path, cl
     assert dog["n"] == 2
     assert [broken["file"] for broken in dog["broken"]] == ["3.jpg", "4.png", "5.gif"]
     assert "truncated" in dog["broken"][0]["reason"]
-    assert "is not an image" in dog["broken"][1]["reason"]
-    assert "4.png is not an image" in score_folder(model_folder, clip)
+    assert "is not a PNG, JPEG or WebP" in dog["broken"][1]["reason"]
+    assert "4.png is not a PNG, JPEG or WebP" in score_folder(model_folder, clip)
 
 
 def test_one_readable_image_has_no_score_and_says_why(model_folder: Path, clip: str) -> None:

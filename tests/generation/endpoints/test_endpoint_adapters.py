@@ -78,7 +78,7 @@ def test_a_command_gets_the_wish_as_json(tmp_path: Path, image: Path, monkeypatc
         ("import sys; sys.exit(75)", TemporaryFailure, "its command cannot make an image now"),
         ("", Refused, "its command wrote no image"),
         ("open('image.png', 'w'); open('image.jpg', 'w')", Refused, "its command wrote several images"),
-        ("open('image.png', 'w').write('<svg/>')", Refused, "answered with an image that is not an image"),
+        ("open('image.png', 'w').write('<svg/>')", Refused, "answered with an image that is not a PNG, JPEG or WebP"),
         ("open('image.png', 'wb').write(b'x' * 200_001)", Refused, "is no plain file of at most 200,000 bytes"),
         ("import os; os.symlink('/etc/passwd', 'image.png')", Refused, "is no plain file"),
         ("import os; os.mkfifo('image.png')", Refused, "is no plain file"),

@@ -224,7 +224,7 @@ def test_the_last_error_is_kept_for_the_admin(
         (as_json({"error": {"message": "no such model"}}, 200), "refuses the request (200). It says: no such model"),
         (as_json({"detail": [{"loc": ["body"], "msg": "Field required"}]}, 422), "(422). It says: Field required"),
         (Response(302, b"", {"Location": "http://169.254.169.254/latest"}), "answers with a redirect (302)"),
-        (as_json({"image": in_base64(b"GIF89a")}), "answered with an image that is not an image: PNG, JPEG and WebP"),
+        (as_json({"image": in_base64(b"GIF89a")}), "answered with an image that is not a PNG, JPEG or WebP"),
         (as_json({"image": in_base64(image_file()[:5000])}), "answered with an image that is truncated or damaged"),
         (as_json({"image": in_base64(image_file(size=(32, 64)))}), "makes images of 32 x 64 pixels, and the study"),
         (Response(200, b"", stated=10**12), "answer is larger than"),

@@ -159,7 +159,7 @@ def empty(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (text_file, "sdxl/a cube/2.jpg is not an image: PNG, JPEG and WebP are read"),
+        (text_file, "sdxl/a cube/2.jpg is not a PNG, JPEG or WebP file"),
         (truncated, "sdxl/a cube/2.jpg is truncated or damaged"),
         (mislabelled, "sdxl/a cube/2.jpg is a PNG file, which its name does not say"),
         (no_seed, "sdxl/a cube/final-v2.jpg does not say its seed: “final-v2” is not a whole number"),

@@ -44,9 +44,9 @@ def make(path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("text", "is not an image"),
-        ("empty", "is not an image"),
-        ("gif", "is not an image: PNG, JPEG and WebP are read"),
+        ("text", "is not a PNG, JPEG or WebP"),
+        ("empty", "is not a PNG, JPEG or WebP"),
+        ("gif", "is not a PNG, JPEG or WebP file"),
         ("folder", "is not a file"),
         ("nothing", "is not there"),
         ("truncated", "is truncated or damaged"),

@@ -29,7 +29,7 @@ P3_TO_SRGB = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197,
 ADOBE_TO_SRGB = np.array([[1.3984, -0.3984, 0.0], [0.0, 1.0, 0.0], [0.0, -0.0429, 1.0429]])
 ADOBE_CHROMATICITY = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 SAMPLE = (200, 120, 60)
-NO_IMAGE = "is not an image: PNG, JPEG and WebP are read"
+NO_IMAGE = "is not a PNG, JPEG or WebP file"
 
 
 def read(data: bytes, suffix: str = ".png") -> Image.Image:
@@ -283,11 +283,13 @@ def test_every_shape(size: tuple[int, int]) -> None:
         (encoded(picture(), "MPO", save_all=True, append_images=[picture(1)]), ".png", "is a JPEG file"),
         (png(words(1, 2, 3), width=1, depth=16, chunks=[(b"tRNS", words(1, 2, 3))]), ".png", "sixteen bits"),
         (png(bytes(SAMPLE), width=1, chunks=[(b"cICP", bytes((9, 16, 0, 1)))]), ".png", "as cICP"),
-        (png(b"", width=0), ".png", "is not an image|damaged"),
+        (png(b"", width=0), ".png", "truncated or damaged"),
         (encoded(picture(size=(99, 99)), "JPEG")[:900], ".jpg", "truncated or damaged"),
         (encoded(picture(), "MPO", save_all=True, append_images=[picture(1)])[:700], ".jpg", "truncated or damaged"),
-        (encoded(picture(), "GIF"), ".png", "is not an image"),
-        (b"", ".png", "is not an image"),
+        (png(b"\0\0\0", width=1, chunks=[(b"eXIf", b"a")]).replace(b"eXIfa", b"eXIfb"), ".png", "truncated or damaged"),
+        (encoded(picture(), "GIF"), ".png", NO_IMAGE),
+        (encoded(picture(), "AVIF"), ".jpg", NO_IMAGE),
+        (b"", ".png", NO_IMAGE),
     ],
 )
 def test_refused(data: bytes, suffix: str, reason: str) -> None:

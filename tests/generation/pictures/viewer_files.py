@@ -1,6 +1,7 @@
 """Files whose parts contradict each other or are damaged. Each is stored as Chromium shows it, or refused."""
 
 import struct
+import zlib
 from collections.abc import Iterator
 from itertools import product
 
@@ -122,6 +123,7 @@ def _pngs() -> Iterator[Case]:
     by_cicp = (b"cICP", bytes((1, 13, 0, 1)))
     yield "chromaticities alone", _png(ADOBE), None
     yield "chromaticities and gamma", _png(LINEAR, ADOBE), None
+    yield "chromaticities and the gamma of sRGB", _png((b"gAMA", struct.pack(">I", 45_455)), ADOBE), None
     yield "a profile for grey, and gamma", _png(iccp(made.grey_profile(1.8)), LINEAR), None
     yield "a broken profile, and gamma", _png(iccp(b"nothing"), LINEAR), None
     yield "cICP of sRGB, and a profile", _png(by_cicp, profile), None
@@ -143,6 +145,9 @@ def _pngs() -> Iterator[Case]:
     yield "opacity before the palette", before, _CHUNK
     yield "a colour that is not there", png(b"\5", width=1, kind=PALETTE, chunks=[palette]), "its palette lacks"
     yield "a chunk that is needed and not known", _png((b"ABCD", b"")), "not known"
+    pixels = zlib.compress(b"\0" + bytes(SAMPLE))
+    parted = made.chunk(b"IDAT", pixels[:6]) + made.chunk(b"tEXt", b"Title\0a") + made.chunk(b"IDAT", pixels[6:])
+    yield "a text between the pixels", (whole := _png())[:33] + parted + whole[-12:], "between its pixels"
     yield "EXIF before the pixels", _png((b"eXIf", exif(6)[6:])), None
     yield "EXIF behind the pixels", _png(behind=[(b"eXIf", exif(6)[6:])]), _REFUSED
     yield "EXIF of no turn behind the pixels", _png(behind=[(b"eXIf", exif(1)[6:])]), None
