@@ -54,8 +54,16 @@ class Lease:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise LeaseLost or Cancelled if the work should stop. It reads no database, so it may be called often."""
+        """Note a step; raise LeaseLost or Cancelled if the work should stop. It reads no database: call it often."""
+        self.note_step()
+        self.obey()
+
+    def note_step(self) -> None:
+        """Note that the work has made a step, and does not hang."""
         self._last_step = time.monotonic()
+
+    def obey(self) -> None:
+        """Raise LeaseLost or Cancelled if the work should stop. Called where it waits, which is no step."""
         if self._is_lost.is_set():
             raise LeaseLost
         if self._is_cancelled.is_set():

@@ -115,18 +115,24 @@ class _Row:
         except Empty:
             for making in self._jobs:
                 making.keep()
-        if any(making.is_over for making in self._jobs):
-            self._jobs = [making for making in self._jobs if not making.is_over]
+        if any(making.is_left for making in self._jobs):
+            self._jobs = [making for making in self._jobs if not making.is_left]
             self._may_look = True
 
     def _claim_ahead(self) -> None:
-        """Claim the job that is sampled after the one that is sampled now."""
+        """Claim the job that is sampled after the one that is sampled now.
+
+        Only jobs that are tried for the first time are made beside others: one that was tried before may have ended its
+        process, and with each attempt it would cost the others one.
+        """
+        if any(making.is_tried_again for making in self._jobs):
+            return
         sampled = sum(making.is_sampled for making in self._jobs)
         if not self._may_look or len(self._jobs) - sampled > 1 or sampled >= MOST_SAMPLED or not self._goes_on():
             return
         self._may_look = False
         try:
-            if (job := _claimed()) is not None:
+            if (job := _claimed(is_ahead=True)) is not None:
                 self._begin(job)
         except DatabaseError:  # no reason to stop what is sampled
             logger.warning("no further job is begun: the database does not answer")
@@ -149,8 +155,9 @@ class _Row:
             making.wait()
 
 
-def _claimed() -> GenerationJob | None:
-    return claim(jobs_to_make(), prefer=preferences())
+def _claimed(*, is_ahead: bool = False) -> GenerationJob | None:
+    jobs = jobs_to_make()
+    return claim(jobs.filter(attempt_count=0) if is_ahead else jobs, prefer=preferences())
 
 
 def _answer(answer: "Future[Any]", question: Callable[[], Any]) -> None:
@@ -183,15 +190,27 @@ class _Making:
         """Whether the job has ended, done or not."""
         return self.running.is_over
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the job has ended, and the other thread does nothing for it any more."""
+        return self.is_over and self.is_sampled
+
+    @property
+    def is_tried_again(self) -> bool:
+        """Whether this is not the job's first attempt."""
+        return self._job.attempt_count > 1
+
     def begin(self, thread: ThreadPoolExecutor) -> None:
         """Let the images be sampled as soon as the thread is free."""
         self._sampling = thread.submit(self._sample)
         self._sampling.add_done_callback(lambda _: self._row.post(self._end_sampling))
 
     def keep(self) -> None:
-        """Show that this process is alive while the job waits for its turn, or for its files."""
-        if self.is_sampled or (self._sampling and not self._sampling.running()):
-            with self.running.step():
+        """Stop the job if it should stop. Waiting for its turn is no hanging: the job before has a lease of its own."""
+        with self.running.step():
+            if self.is_sampled:
+                self.running.lease.obey()
+            elif self._sampling and not self._sampling.running():
                 self.running.lease.check()
 
     def wait(self) -> None:
@@ -218,18 +237,23 @@ class _Making:
 
         with bound_contextvars(**self.running.log_fields):
             self._began = time.monotonic()
+            self._check()
             for batch in sampling.sample_batches(
                 self.order, self._batches, check=self._check, upcoming=self._upcoming, padded_to=self._padded_to
             ):
                 while not self._untaken.acquire(timeout=1):
-                    self._check()
+                    self._check_end()
                 self._row.post(partial(self._take, batch))
 
     def _check(self) -> None:
         """Stop the sampling if the job is over or its lease lost. Called in the sampling thread, at every step."""
+        self._check_end()
+        self.running.lease.check()
+
+    def _check_end(self) -> None:
         if self.is_over:
             raise Cancelled
-        self.running.lease.check()
+        self.running.lease.obey()
 
     def _upcoming(self) -> Iterable[Order]:
         orders: list[Order] = self._row.ask(lambda: list(unfinished_orders(self.order.diffusion_model)), self._check)
@@ -271,6 +295,7 @@ class _Making:
         if self.is_over:
             return
         with self.running.step(), self._device_faults():
+            self.running.lease.note_step()
             part()
         if self.is_sampled and not self._recorder.is_busy:
             self.running.finish()

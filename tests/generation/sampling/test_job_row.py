@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from generation.sampling import job_row, recording, sampling
 from generation.sampling.recording import Recorder
 from generation.sampling.sampling import Sampled
 from generation.tasks import run_generation_job
-from jobs import claims, work
+from jobs import claims, clock, messages, work
+from jobs.leases import Lease
 from tests.generation.planned_sets import diffusion_model, files_below, only_job, planned
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +118,8 @@ def test_a_job_that_cannot_be_recorded_does_not_stop_the_next(
         return prepared(path, image)
 
     monkeypatch.setattr(recording, "prepared", fail)
-    run_generation_job()
+    for _ in range(claims.MOST_ATTEMPTS):  # one that is tried again is made alone
+        run_generation_job()
     assert states(sets) == [(STATES.FAILED, claims.MOST_ATTEMPTS)] + [(STATES.DONE, 1)] * 3
     assert only_job(sets[0]).error == "Given up after 3 attempts: OSError: disk full"
     assert not [name for name in files_below(media_root) if str(sets[0].uid) in name]
@@ -195,3 +198,81 @@ def test_all_prompts_are_encoded_first_and_the_sampling_thread_has_no_database(
     Loaded.cached = None
     assert states(sets) == [(STATES.DONE, 1)] * 4
     assert loads == ["sampling_0"]  # once, for the prompts of all four jobs
+
+
+@pytest.mark.usefixtures("card")
+def test_jobs_beside_one_that_ends_its_process_are_made(sets: list[ImageSet], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    run = sampling._run
+
+    def die(loaded: Any, order: Any, *rest: Any) -> Any:
+        if order.prompt == PROMPTS[0]:
+            raise Killed
+        return run(loaded, order, *rest)
+
+    monkeypatch.setattr(sampling, "_run", die)
+    for _ in range(claims.MOST_ATTEMPTS):
+        with monkeypatch.context() as patch:
+            patch.setattr(work.RunningJob, "give_back", lambda running: running._resources.close())  # as if killed
+            with pytest.raises(Killed):
+                run_generation_job()
+        GenerationJob.objects.filter(state=STATES.RUNNING).update(lease_expires_at=clock.ago(timedelta(seconds=1)))
+        claims.reap(GenerationJob)
+    assert states(sets) == [(STATES.FAILED, claims.MOST_ATTEMPTS), (STATES.QUEUED, 1)] + [(STATES.QUEUED, 0)] * 2
+    run_generation_job()
+    run_generation_job()
+    assert states(sets)[1:] == [(STATES.DONE, 2), (STATES.DONE, 1), (STATES.DONE, 1)]
+
+
+def test_the_next_task_begins_when_the_sampling_thread_has_left_the_job(
+    model: DiffusionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(model, seeds=range(1, 7))
+    run, announce = sampling._run, messages.announce_end
+    is_over, left = threading.Event(), threading.Event()
+
+    def sampled(loaded: Any, order: Any, seeds: Sequence[int], check: Any) -> Any:
+        if 6 in seeds:
+            assert is_over.wait(600)
+            run(loaded, order, seeds, lambda: None)
+            left.set()
+        return run(loaded, order, seeds, check)
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    def announced(job: GenerationJob) -> None:
+        announce(job)
+        is_over.set()
+
+    monkeypatch.setattr(sampling, "_run", sampled)
+    monkeypatch.setattr(recording, "prepared", fail)
+    monkeypatch.setattr(messages, "announce_end", announced)
+    run_generation_job()
+    assert left.is_set()
+
+
+@pytest.mark.parametrize("seeds", [[1, 2], range(1, 13)], ids=["the last batch", "a batch before"])
+def test_a_process_whose_files_hang_is_ended(
+    model: DiffusionModel, seeds: Sequence[int], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(model, seeds=seeds)
+    is_ended = threading.Event()
+    hung: list[bool] = []
+    write = Recorder._write
+
+    def hang(recorder: Recorder, one: Sampled) -> Any:
+        if not hung:
+            settings.JOB_STUCK_SECONDS = 0.2
+            hung.append(is_ended.wait(20))
+        return write(recorder, one)
+
+    settings.JOB_HEARTBEAT_SECONDS = 0.05
+    monkeypatch.setattr(job_row, "SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(Lease, "_beat_once", lambda _lease: None)
+    monkeypatch.setattr(work, "_end_stuck", lambda _job: is_ended.set())
+    monkeypatch.setattr(Recorder, "_write", hang)
+    run_generation_job()
+    assert hung == [True]
