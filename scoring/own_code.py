@@ -7,9 +7,11 @@ may run. No study file, form or request ever names a path.
 import hashlib
 import importlib.util
 import inspect
+import signal
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -27,6 +29,7 @@ from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
 
 ENCODERS = "encoders"  # the table of OWN_METRICS_FILE that lists image encoders
 GROUP = "semblance.encoders"
+_ENDED = {number - 256 for number in signal.Signals}  # with these codes a signal ends a worker, whatever code runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +67,13 @@ def function_in_file(place: str) -> OwnFunction:
     if not path or not function_name.isidentifier():
         raise Refused(f'"{place}" names no function: write the file and the function, like metric.py:score.')
     file = Path(path).expanduser()
-    try:
+    with own_faults(f"{file} cannot be run:"):
         spec = importlib.util.spec_from_file_location(f"own_{file.stem}", file)
         if spec is None or spec.loader is None or not file.is_file():
             raise Refused(f"There is no Python file {file}.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module  # dataclasses and pickle look for a module there
         spec.loader.exec_module(module)
-    except Refused:
-        raise
-    except (Exception, SystemExit) as error:
-        raise Refused(f"{file} cannot be run: {in_words(error)}.") from error
     if not callable(function := getattr(module, function_name, None)):
         raise Refused(f"{file} has no function {function_name}.")
     return _found(function, file)
@@ -88,18 +87,27 @@ def parameter_of(function: Any) -> str:
         return ""
 
 
-def in_words(error: BaseException) -> str:
-    """Return the kind of an error and the first line of what it says, for one sentence."""
-    return f"{type(error).__name__}: {first_line(error)}"
+@contextmanager
+def own_faults(beginning: str) -> Iterator[None]:
+    """Turn any error of somebody's code into Refused: its sentence begins so, and ends with what the error says.
+
+    Only the signal that ends this process passes, which is no fault of the code that runs just then.
+    """
+    try:
+        yield
+    except Refused:
+        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code in _ENDED:
+            raise
+        raise Refused(f"{beginning} {type(error).__name__}: {first_line(error)}.") from error
 
 
 def _installed(bare: str, entry: EntryPoint) -> OwnFunction:
     """Load the function of an entry point. Its package's code runs here."""
-    try:
+    with own_faults(f"{bare}, installed as {entry.value}, cannot be loaded:"):
         function = entry.load()
         return _found(function, Path(inspect.getsourcefile(function) or ""))
-    except (Exception, SystemExit) as error:
-        raise Refused(f"{bare}, installed as {entry.value}, cannot be loaded: {in_words(error)}.") from error
 
 
 def _found(function: Any, file: Path) -> OwnFunction:
@@ -146,12 +154,10 @@ class OwnEncoder:
 
     def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Return float32 (n, d), one row for each image. Raises Refused, in one sentence, if the function fails."""
-        try:
+        with own_faults(f"The encoder {self.identity} failed with"):
             returned = self.function(list(images))
             with np.errstate(over="ignore"):  # what is not finite is refused where it would be stored
                 rows = np.asarray(returned, dtype=np.float32)
-        except (Exception, SystemExit) as error:  # the function may raise any error
-            raise Refused(f"The encoder {self.identity} failed with {in_words(error)}.") from error
         if rows.ndim != 2 or len(rows) != len(images) or not rows.shape[1]:
             raise Refused(
                 f"The encoder {self.identity} returned an array {rows.shape} for {len(images)} images: return one row "

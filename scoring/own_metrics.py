@@ -9,7 +9,7 @@ from PIL import Image
 
 from jobs.refusals import Refused
 from scoring.metric_spec import LARGEST_SCORE, OWN, is_score
-from scoring.own_code import OwnFunction, function_in_file, in_words, known_function, parameter_of
+from scoring.own_code import OwnFunction, function_in_file, known_function, own_faults, parameter_of
 
 GROUP = "semblance.metrics"
 Takes = Literal["embeddings", "images"]
@@ -27,11 +27,9 @@ class OwnMetric:
 
     def score(self, given: np.ndarray | Sequence[Image.Image]) -> float:
         """Return the score of the embeddings (N, d), or of the list of images. Raises Refused, in one sentence."""
-        try:
+        with own_faults(f"The metric {self.name} failed with"):
             value = self.function(given)
             score = float(value)
-        except (Exception, SystemExit) as error:  # the function may raise any error
-            raise Refused(f"The metric {self.name} failed with {in_words(error)}.") from error
         if not is_score(score):
             raise Refused(
                 f"The metric {self.name} returned {score}, which is not a score: return a finite number up to "

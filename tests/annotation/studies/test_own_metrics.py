@@ -1,12 +1,14 @@
 """Metrics of one's own: the documentation's file as it stands, the admin's list, and each fault in one sentence."""
 
 import re
+import signal
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from billiard import common
 from django.conf import settings
 from django.core.management import CommandError
 
@@ -19,7 +21,7 @@ from scoring import own_code
 from scoring.encoders.checkpoints import encoder_needs
 from scoring.metric_spec import MetricSpec
 from scoring.models import Encoder, ImageEmbedding, MetricSource, ScoringJob, SetScore
-from scoring.own_metrics import metric_in_file, own_metric
+from scoring.own_metrics import OwnMetric, metric_in_file, own_metric
 from scoring.scores import plan_scorings, score_set
 from scoring.tasks import jobs_to_score, run_scoring_job
 from tests.annotation.reports.voted_studies import report_of
@@ -239,3 +241,12 @@ def test_what_only_failed_may_be_mended_under_its_name(tmp_path: Path) -> None:
     mood.write_text("mood = int\n")
     with pytest.raises(CommandError, match="The encoder own:mood takes nothing: call its one parameter images"):
         typed("score_study", "kites", "--encoder-file", f"{mood}:mood")
+
+
+def test_a_worker_that_is_told_to_stop_is_no_fault_of_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "_should_have_exited", [False])
+    monkeypatch.setattr(common, "maybe_setsignal", lambda *_: None)
+    stop = common._shutdown_cleanup  # type: ignore[attr-defined]
+    metric = OwnMetric("own:low", lambda _: stop(signal.SIGTERM, None), "embeddings", True, "")
+    with pytest.raises(SystemExit):
+        metric.score([])
