@@ -51,8 +51,25 @@ def hidden_character(name: str) -> str:
     >>> hidden_character("ann"), hidden_character("an\\u200bn"), hidden_character("\\x1b[31mann")
     ('', 'U+200B', 'U+001B')
     """
-    hidden = (sign for sign in name if unicodedata.category(sign) in ("Cc", "Cf", "Zl", "Zp") and sign not in _JOINERS)
-    return next((f"U+{ord(sign):04X}" for sign in hidden), "")
+    return next((f"U+{ord(sign):04X}" for sign in name if _is_hidden(sign)), "")
+
+
+def quoted(text: str, most: int = 300) -> str:
+    """Return a text of a file in quotes, cut, on one line, with a name for each character that nobody sees or takes for
+    a plain blank.
+
+    >>> print(quoted("a\\u00a0kite\\n"), quoted("a kite", most=3))
+    "a[U+00A0]kite[U+000A]" "a k…"
+    """
+    signs = "".join(
+        f"[U+{ord(sign):04X}]" if _is_hidden(sign) or (sign != " " and unicodedata.category(sign) == "Zs") else sign
+        for sign in text[:most]
+    )
+    return f'"{signs}{"…" * (len(text) > most)}"'
+
+
+def _is_hidden(sign: str) -> bool:
+    return unicodedata.category(sign) in ("Cc", "Cf", "Zl", "Zp") and sign not in _JOINERS
 
 
 def storable(text: str) -> str:

@@ -65,7 +65,8 @@ def gaussian_kernel(distances: ArrayLike, *, bandwidth: float) -> Matrix:
     values = _square(distances)
     if (values < 0).any() or np.diagonal(values).any():
         raise ValueError("a distance is never negative, and that of an image from itself is zero")
-    return np.asarray(np.exp(-((values / bandwidth) ** 2)), dtype=np.float64)
+    with np.errstate(over="ignore"):  # the square of a distance that is far from the bandwidth, whose kernel is 0
+        return np.asarray(np.exp(-((values / bandwidth) ** 2)), dtype=np.float64)
 
 
 def mean_of_pairs(similarities: ArrayLike, *, clamped: bool = False) -> float:

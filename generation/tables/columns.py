@@ -11,6 +11,7 @@ from jobs.refusals import Refused
 
 # Any other character is named by itself.
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons", " ": "spaces"}
+MOST_OF_A_NAME = 100  # letters of a column that is not used, in messages
 _OF_NAMES = "_-,\"'\ufeff"  # no other separators
 AS_CSV = 'save it as CSV in UTF-8 with commas between the columns (Excel: "CSV UTF-8"; LibreOffice: field delimiter ,)'
 AS_JSON_LINES = "save it as JSON Lines in UTF-8, with one object in each line"

@@ -14,6 +14,7 @@ from pathlib import Path
 from generation.tables.columns import (
     AS_CSV,
     AS_JSON_LINES,
+    MOST_OF_A_NAME,
     Columns,
     Row,
     Table,
@@ -29,6 +30,7 @@ from jobs.wording import counted
 
 LONGEST_CELL = 131_072  # what Python's csv module takes by default; a quote that is never closed runs into it
 _JSON_LINES = (".jsonl", ".ndjson")
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*(\[\s*)?[\[{]\s*[\"{]")
 _NO_TEXTS = {  # how files begin that a spreadsheet or another program wrote under the name of a text
     b"\xff\xfe\0\0": "is a text in UTF-32",  # begins like UTF-16, so it is looked for first
     b"\0\0\xfe\xff": "is a text in UTF-32",
@@ -88,6 +90,8 @@ def _refuse_other_kinds(path: Path) -> None:
     what = next((what for magic, what in _NO_TEXTS.items() if beginning.startswith(magic)), "")
     if what or b"\0" in beginning:
         raise Refused(f"{path} {what or _holds_nul(beginning)}: {_advice(path)}.")
+    if path.suffix.lower() not in _JSON_LINES and _JSON.match(beginning):
+        raise Refused(f"{path} holds JSON: {AS_JSON_LINES}, in a file whose name ends in .jsonl.")
 
 
 def _holds_nul(beginning: bytes) -> str:
@@ -128,7 +132,9 @@ def _csv(path: Path, columns: Columns) -> Table:
     refuse_other_separator(path, columns, head, known)
     refuse_head(f"{path} line {line}", columns, head, known)
     unnamed = [not plain(cell) for cell in head]
-    unused = tuple(plain(cell) or "(without a name)" for cell, name in zip(head, known, strict=True) if not name)
+    unused = tuple(
+        plain(cell)[:MOST_OF_A_NAME] or "(without a name)" for cell, name in zip(head, known, strict=True) if not name
+    )
     named = frozenset(plain_name(cell) for cell in head)
     used = tuple(dict.fromkeys(unused))
     return Table(named, used, is_csv=True, rows=_used_rows(rows, columns, known, unnamed))

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from generation.tables.columns import Columns, Row, Table, plain_name, refuse_head
+from generation.tables.columns import MOST_OF_A_NAME, Columns, Row, Table, plain, plain_name, refuse_head
 from generation.tables.json_text import RepeatedKeyError, parse_json
 from jobs.refusals import Refused
 from jobs.wording import first_line
@@ -66,7 +66,7 @@ def parquet(path: Path, columns: Columns) -> Table:
         try:
             # No others: they may hold values that Python has not. Texts as they are stored, each once: a text of 1 MB
             # in each of 10,000 rows would take 10 GB.
-            wanted = [name for name in names if columns.known(name)]
+            wanted = [name for name in schema.names if columns.known(name)]
             with pq.ParquetFile(path, read_dictionary=wanted) as file:
                 refuse_large(file.metadata)
                 for batch in file.iter_batches(batch_size=1_000, columns=wanted):
@@ -103,10 +103,13 @@ def parquet(path: Path, columns: Columns) -> Table:
         return Refused(f"{path} is damaged or is not a Parquet file: {first_line(error)}.")
 
     try:
-        names = pq.read_schema(path).names
+        schema = pq.read_schema(path)
     except pa.ArrowException as error:
         raise damaged(error) from None
-    return _of_records(path, columns, names, records)
+    for field in schema:
+        if columns.known(field.name) and pa.types.is_nested(field.type):
+            raise Refused(f"{path}: the column {field.name} holds lists or objects, and must hold texts or numbers.")
+    return _of_records(path, columns, schema.names, records)
 
 
 def _of_records(
@@ -121,7 +124,9 @@ def _of_records(
     refuse_head(str(path), columns, list(written), known)
     places = [(name, column) for name, column in zip(written, known, strict=True) if column]
     unused = tuple(
-        name.strip() or "(without a name)" for name, column in zip(written, known, strict=True) if not column
+        plain(name)[:MOST_OF_A_NAME] or "(without a name)"
+        for name, column in zip(written, known, strict=True)
+        if not column
     )
     rows = _record_rows(records(), columns, places)
     return Table(frozenset(map(plain_name, written)), unused, is_csv=False, rows=rows)

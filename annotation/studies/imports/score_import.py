@@ -20,6 +20,7 @@ from generation.tables.foreign_values import number_in
 from generation.tables.formulas import unmarked
 from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
+from jobs.wording import quoted
 from scoring.metric_spec import LARGEST_SCORE, is_score
 from scoring.models import SetScore
 from scoring.scores import other_scores, record_imported_scores, refuse_name_of_imported
@@ -28,6 +29,7 @@ COLUMNS = Columns(("prompt", "score_a", "score_b"))
 # Of several models, each of which has one score for a prompt, however many comparisons show its images.
 OF_EACH_MODEL = Columns(("prompt", "model", "score"))
 Place = tuple[str, ...]  # the cells that say what a row scores: a prompt, or a prompt and a model
+_MISSING = ("", "nan", "na", "n/a", "null", "none", "-", "#n/a")  # as programs write that there is no number
 _NAMES = {True: "higher is more consistent", False: "lower is more consistent"}
 
 
@@ -164,9 +166,9 @@ def _unknown(reading: _Reading, said: Place) -> str:
     """Return why no set of the study belongs to a row."""
     prompt, *model = said
     if not model or not any(place[0] in (prompt, unmarked(prompt)) for place in reading.sets):
-        return f'"{prompt[:300]}" is not a prompt of this study'
+        return f"{quoted(prompt)} is not a prompt of this study"
     models = ", ".join(dict.fromkeys(place[1] for place in reading.sets))
-    return f'"{model[0][:300]}" has no images of "{prompt[:300]}" in this study, whose models are {models}'
+    return f"{quoted(model[0])} has no images of {quoted(prompt)} in this study, whose models are {models}"
 
 
 def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
@@ -174,13 +176,13 @@ def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
     if is_score(value):
         return value
     what = f"further from 0 than {LARGEST_SCORE:g}" if math.isfinite(value) else "not a finite number"
-    reading.faults.append(f'line {line}: {name} is "{text[:100]}", which is {what}{_number_advice(text)}')
+    reading.faults.append(f"line {line}: {name} is {quoted(text, 100)}, which is {what}{_number_advice(text)}")
     return None
 
 
 def _number_advice(text: str) -> str:
     """Return how to write the number, if that can be seen."""
-    if not text:
+    if text.lower() in _MISSING:
         return ": leave the row of a prompt without a score out"
     if not text.isascii():
         return ": write it with the digits 0 to 9, like -12.5"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import is_zipfile
 
 import numpy as np
 from django.db import transaction
@@ -19,7 +19,7 @@ from generation.tables.columns import Columns, plain
 from generation.tables.foreign_values import number_in
 from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
-from jobs.wording import first_line
+from jobs.wording import first_line, quoted
 from scoring.encoder_spec import COMPARER_KINDS
 from scoring.metric_spec import LARGEST_SCORE, MetricSpec
 from scoring.models import PairwiseSimilarities
@@ -64,6 +64,7 @@ def import_similarities(*, study: Study, path: Path, name: str, kind: Pairs, met
     fault, and nothing is stored, if a row is faulty, a set is not whole, or a set has other values under this name.
     """
     refuse_half_made(study)
+    sha256 = file_sha256(path)  # refuses what is no file
     specs = _specs(study, name, metric or DEFAULT_METRIC)
     reading = _Reading(_sets(study), kind.are_distances)
     for line, row in _rows(path):
@@ -73,12 +74,12 @@ def import_similarities(*, study: Study, path: Path, name: str, kind: Pairs, met
     if not whole:
         raise Refused(f"{path} holds no similarities: there are no rows below its first line.")
     with transaction.atomic():
-        new = _store(path, name, kind, reading.sets, whole)
+        new = _store(sha256, name, kind, reading.sets, whole)
         for place in whole:
             for spec in specs:
                 score_pairs(reading.sets[place], spec)
         if new:
-            detail = {"file": path.name, "sha256": file_sha256(path), "similarities": name, "sets": new}
+            detail = {"file": path.name, "sha256": sha256, "similarities": name, "sets": new}
             StudyEvent.objects.create(study=study, verb="similarities imported", detail=detail | kind.as_document())
     missing = len(reading.sets) - len(whole)
     return SimilarityImport(new, len(whole) - new, missing, tuple(spec.identity for spec in specs))
@@ -115,7 +116,7 @@ def _sets(study: Study) -> dict[Place, ImageSet]:
 # --- reading ------------------------------------------------------------------------------------
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the rows of a table, or of an .npz with the columns as arrays, with their place in words."""
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         yield from _npz_rows(path)
         return
     with open_table(path, COLUMNS) as table:
@@ -126,11 +127,13 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _npz_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    if not is_zipfile(path):
+        raise Refused(f"{path} is not an .npz file, or it is cut off: numpy.savez writes one.")
     try:
         with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in COLUMNS.required if name in file}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise Refused(f"{path} cannot be read as .npz: {first_line(error)}.") from error
+            columns = {name: np.asarray(file[name]) for name in COLUMNS.required if name in file}
+    except Exception as error:  # its decoders raise errors of many kinds on damaged files
+        raise Refused(f"{path} is damaged or not an .npz file: {first_line(error)}.") from None
     if missing := [name for name in COLUMNS.required if name not in columns]:
         raise Refused(
             f"{path} has no array {missing[0]}: an .npz holds {', '.join(COLUMNS.required)}, one entry a pair."
@@ -139,22 +142,26 @@ def _npz_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     if len(shapes) != 1 or len(shapes.pop()) != 1:
         raise Refused(f"{path} holds arrays of different shapes: each is one column, with one entry for each pair.")
     for place, cells in enumerate(zip(*columns.values(), strict=True), start=1):
-        yield f"entry {place}", {name: plain(str(cell)) for name, cell in zip(columns, cells, strict=True)}
+        yield f"entry {place}", {name: plain(_text(cell)) for name, cell in zip(columns, cells, strict=True)}
+
+
+def _text(cell: object) -> str:
+    return cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)
 
 
 def _read_row(reading: _Reading, line: str, row: dict[str, str]) -> None:
     place = (row["model"], row["prompt"])
     image_set = reading.sets.get(place)
     if image_set is None:
-        reading.faults.append(f'{line}: no image set of this study is of "{place[0][:100]}" and "{place[1][:300]}"')
+        reading.faults.append(f"{line}: no image set of this study is of {quoted(place[0])} and {quoted(place[1])}")
         return
     seeds = [_seed(row[name]) for name in ("seed_i", "seed_j")]
     value = number_in(row["value"])
     known = set(image_set.seeds)
     if unknown := [row[name] for name, seed in zip(("seed_i", "seed_j"), seeds, strict=True) if seed not in known]:
-        reading.faults.append(f'{line}: "{unknown[0][:50]}" is not a seed of the set')
+        reading.faults.append(f"{line}: {quoted(unknown[0], 50)} is not a seed of the set")
     elif fault := _value_fault(value, is_same=seeds[0] == seeds[1], are_distances=reading.are_distances):
-        reading.faults.append(f'{line}: the value is "{row["value"][:50]}", {fault}')
+        reading.faults.append(f"{line}: the value is {quoted(row['value'], 50)}, {fault}")
     else:
         first, second = sorted(seed for seed in seeds if seed is not None)
         before = reading.values.setdefault(place, {}).setdefault((first, second), value)
@@ -163,7 +170,8 @@ def _read_row(reading: _Reading, line: str, row: dict[str, str]) -> None:
 
 
 def _seed(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    digits = text.removesuffix(".0")  # how NumPy writes a whole number of an array of numbers with decimals
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
 
 
 def _value_fault(value: float, *, is_same: bool, are_distances: bool) -> str:
@@ -209,14 +217,14 @@ def _refuse(path: Path, faults: list[str]) -> None:
 
 # --- storing ------------------------------------------------------------------------------------
 def _store(
-    path: Path, name: str, kind: Pairs, sets: Mapping[Place, ImageSet], whole: Mapping[Place, NDArray[np.float64]]
+    sha256: str, name: str, kind: Pairs, sets: Mapping[Place, ImageSet], whole: Mapping[Place, NDArray[np.float64]]
 ) -> int:
     """Store the matrices that are new; return how many. Raises Refused if a set has another one under the name."""
     ids = {sets[place].pk: place for place in whole}
     standing = {
         row.image_set_id: row for row in PairwiseSimilarities.objects.filter(name=name, image_set__in=list(ids))
     }
-    sha256, new = file_sha256(path), []
+    new = []
     for pk, place in ids.items():
         values = matrix_bytes(whole[place])
         if (before := standing.get(pk)) is None:

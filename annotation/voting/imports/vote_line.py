@@ -11,7 +11,7 @@ from annotation.models import Assignment, Vote
 from annotation.voting.allocation import Side
 from generation.tables.columns import plain
 from generation.tables.formulas import APOSTROPHE, unmarked
-from jobs.wording import hidden_character
+from jobs.wording import hidden_character, quoted
 
 Place = tuple[str, int, str, int]  # annotator, comparison, kind and occurrence: an assignment
 LONGEST_LABEL = LONGEST_REASON = 200
@@ -156,13 +156,13 @@ def _with_export(layout: Layout, vote: FileVote, row: dict[str, str], faults: li
     """The vote with the values that only an export has."""
     for name, shape in SHAPES.items():
         if not shape.fullmatch(row.get(name, "")):
-            faults.append(f'{name} is "{row[name][:100]}", which no export holds')
+            faults.append(f"{name} is {quoted(row[name])}, which no export holds")
     reason = _unmarked(layout, row.get("exclusion_reason", ""), ())
     if len(reason) > LONGEST_REASON:
         faults.append(f"exclusion_reason has more than {LONGEST_REASON} characters")
     simulated = _YES_NO.get(row["simulated"].lower())
     if simulated is None:
-        faults.append(f'simulated is "{row["simulated"]}", and must be true or false')
+        faults.append(f"simulated is {quoted(row['simulated'])}, and must be true or false")
     return vote._replace(
         is_simulated=bool(simulated),
         kind=_one_of("kind", row["kind"], Assignment.Kind.values, faults),
@@ -182,9 +182,11 @@ def _comparison(words: StudyWords, prompt: str, row: dict[str, str], faults: lis
     """Return the comparison of the line: of several on one prompt, the one with the models that the line names."""
     candidates = words.comparisons.get(prompt, ())
     unknown = [(name, row[name]) for name in NAMES if row[name] and row[name] not in words.models]
-    faults += [f'{name} "{said}" is not a model of this study ({", ".join(words.models)})' for name, said in unknown]
+    faults += [
+        f"{name} {quoted(said)} is not a model of this study ({', '.join(words.models)})" for name, said in unknown
+    ]
     if not candidates:
-        faults.append(f'"{prompt[:300]}" is not a prompt of this study')
+        faults.append(f"{quoted(prompt)} is not a prompt of this study")
     if not candidates or unknown:
         return FileComparison(0, *words.models[:2])
     named = [row[name] for name in (*NAMES, "choice") if row[name] in words.models]
@@ -205,15 +207,16 @@ def _choice(
     """(left, right or tie; the model on the left, or None if the line does not name it)."""
     words, sides, said = layout.words, comparison.sides, row["choice"]
     left, right = row["left_model"], row["right_model"]
-    if right and left == right:
-        faults.append(f'left_model and right_model are both "{left}"')
+    for one, other in (("left_model", "right_model"), ("model_a", "model_b")):
+        if row[other] and row[one] == row[other]:
+            faults.append(f'{one} and {other} are both "{row[one]}"')
     left = left or next((name for name in sides if right and name != right), "")
     left_model = sides.get(left)
     if said in words.models:
         return "left" if sides.get(said) == (left_model or ASSUMED_LEFT) else "right", left_model
     text, said = said, said.lower()
     if said not in Vote.Choice.values:
-        faults.append(f'"{text}" is no choice: it must be {", ".join(words.models)}, left, right or tie')
+        faults.append(f"{quoted(text)} is no choice: it must be {', '.join(words.models)}, left, right or tie")
     elif said == "tie" and not words.are_ties_allowed:
         faults.append("a tie, and this study has no ties")
     elif said != "tie" and not left and not is_of_one_model:
@@ -226,7 +229,7 @@ def _choice(
 
 def _one_of(name: str, text: str, known: Iterable[str], faults: list[str]) -> str:
     if text.lower() not in known:
-        faults.append(f'{name} is "{text}", and must be one of {", ".join(filter(None, known))}')
+        faults.append(f"{name} is {quoted(text)}, and must be one of {', '.join(filter(None, known))}")
     return text.lower()
 
 
@@ -236,7 +239,7 @@ def _number(name: str, text: str, most: int, faults: list[str]) -> int | None:
     digits = text.removesuffix(".0")  # how pandas writes a whole number beside empty cells
     if digits.isascii() and digits.isdigit() and len(digits) <= 10 and int(digits) <= most:
         return int(digits)
-    faults.append(f'{name} is "{text}", and must be a whole number from 0 to {most}')
+    faults.append(f"{name} is {quoted(text)}, and must be a whole number from 0 to {most}")
     return None
 
 
@@ -249,7 +252,7 @@ def _time(name: str, text: str, faults: list[str]) -> datetime | None:
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
         return time + _ORDERS - _ORDERS
     except (ValueError, OverflowError):
-        faults.append(f'{name} "{text}" is not a date and time such as 2026-03-01T12:00:00Z')
+        faults.append(f"{name} {quoted(text)} is not a date and time such as 2026-03-01T12:00:00Z")
         return None
 
 
@@ -261,7 +264,7 @@ def _vote_id(layout: Layout, comparison: FileComparison, row: dict[str, str], fa
                 raise ValueError(given)
             return uuid.UUID(given)
     except ValueError:
-        faults.append(f'vote_id "{given}" is not a UUID')
+        faults.append(f"vote_id {quoted(given)} is not a UUID")
     told_apart = [row.get(name, "") for name in ("kind", "received_at")] if layout.is_export else []
     if len(layout.words.models) > 2:
         told_apart += [comparison.model_a, comparison.model_b]

@@ -62,7 +62,7 @@ def test_every_fault_is_listed_and_nothing_is_imported(study: Study, tmp_path: P
         import_scores(study=study, path=path, metric="m", higher_is_more_consistent=True)
     assert str(refusal.value).splitlines() == [
         f"Nothing was imported from {path}:",
-        '  line 2: score_b is "nan", which is not a finite number',
+        '  line 2: score_b is "nan", which is not a finite number: leave the row of a prompt without a score out',
         '  line 3: "prompt 9" is not a prompt of this study',
         '  line 4: "prompt 1" occurs twice, first in line 2',
         '  line 5: score_a is "x", which is not a finite number',
@@ -125,6 +125,10 @@ def test_other_scores_than_those_that_stand_are_refused_without_telling_them(stu
         ("prompt,score_a,score_b\nprompt 1,0,5,0,6\n", "line 2: it has 5 cells .* decimal commas"),
         ("prompt,score_a,score_b\nprompt 1,inf,1_0\n", 'line 2: score_a is "inf".*\n.*score_b is "1_0"'),
         ("prompt,score_a,score_b\nprompt 1,1e308,-1e308\n", r'score_a is "1e308", which is further from 0 than 1e\+50'),
+        (
+            "prompt,score_a,score_b\nprompt 1,NaN,2\n",
+            "not a finite number: leave the row of a prompt without a score out",
+        ),
         ('prompt,score_a,score_b\n"prompt 1,1,2\n', "line 2 is not CSV"),
     ],
 )

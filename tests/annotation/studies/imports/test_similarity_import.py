@@ -1,6 +1,7 @@
 """Imported similarities: whole sets or nothing, each fault with its line, and the scores that follow from them."""
 
 import re
+from io import BytesIO
 from itertools import combinations
 from pathlib import Path
 
@@ -82,13 +83,33 @@ def test_an_npz_holds_the_same_columns(study: Study, tmp_path: Path) -> None:
     names = HEAD.strip().split(",")
     columns = {name: np.array([row[place] for row in cells]) for place, name in enumerate(names)}
     columns["value"] = columns["value"].astype(float)
-    np.savez(tmp_path / "pairs.npz", allow_pickle=False, **columns)
-    typed("import_similarities", "study", str(tmp_path / "pairs.npz"), "--name", "s")
+    columns["seed_i"] = columns["seed_i"].astype(float)
+    columns["model"] = columns["model"].astype(bytes)
+    np.savez(tmp_path / "pairs.NPZ", allow_pickle=False, **columns)
+    (tmp_path / "pairs.NPZ.npz").rename(tmp_path / "pairs.NPZ")
+    typed("import_similarities", "study", str(tmp_path / "pairs.NPZ"), "--name", "s")
     assert scores_by("mean_of_pairs/pairs:s", study) == pytest.approx([20.0, 60.0])
     del columns["value"]
     np.savez(tmp_path / "pairs.npz", allow_pickle=False, **columns)
     with pytest.raises(CommandError, match="has no array value"):
         typed("import_similarities", "study", str(tmp_path / "pairs.npz"), "--name", "s")
+
+
+def test_every_other_npz_ends_in_a_sentence(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.npz"
+    np.savez_compressed(path, allow_pickle=False, **{name: np.arange(60) for name in HEAD.strip().split(",")})
+    whole = path.read_bytes()
+    array = BytesIO()
+    np.save(array, np.arange(6))
+    others = [b"", b"text", array.getvalue(), whole[: len(whole) // 2]]
+    others += [whole[:at] + bytes((whole[at] ^ 0xFF,)) + whole[at + 1 :] for at in range(0, len(whole), 40)]
+    for data in others:
+        path.write_bytes(data)
+        with pytest.raises(CommandError, match=r"pairs\.npz (is|holds|has)|imported from .*pairs\.npz"):
+            typed("import_similarities", "study", str(path), "--name", "s")
+    path.unlink()
+    with pytest.raises(CommandError, match=r"pairs\.npz cannot be read: No such file"):
+        typed("import_similarities", "study", str(path), "--name", "s")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,10 @@ def test_bytes_of_parquet_are_no_name_and_nan_is_an_empty_cell(tmp_path: Path) -
     path, said = tmp_path / "v.parquet", {"prompt": ["prompt 1"], "choice": ["Alpha"]}
     pq.write_table(pa.table({"annotator": [b"ann"], **said}), path)
     assert outcome(path) == "  line 1: annotator holds bytes, and must be a text or a number"
+    pq.write_table(pa.table({"annotator": [["ann"]], **said}), path)
+    assert outcome(path).endswith(
+        "v.parquet: the column annotator holds lists or objects, and must hold texts or numbers."
+    )
     pq.write_table(pa.table({"annotator": [float("nan")], **said}), path)
     assert outcome(path) == "  line 1: the annotator's name is blank"
 

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 ONE = '{"annotator": "ann", "prompt": "prompt 1", "choice": "Alpha"}'
 TWICE = "an object names the key '{}' more than once; keep one of them"
+PAIRS = "annotator,prompt,choice,model_a,model_b\n"
 PROMPTS = [{"text": text} for text in ("=SUM(1)", "'=1", 'a, "b"\u00e9')]
 
 
@@ -230,6 +231,14 @@ def test_what_was_not_used_repeated_or_left_out_is_said_and_stays_in_the_history
         ("v.csv", "annotator,prompt,choice\nann,prompt 1\n", "line 2: it has 2 cells and the first line 3"),
         ("v.csv", 'annotator,prompt,choice\nann,"prompt" 1,Alpha\n', "line 2 is not CSV"),
         ("v.csv", "annotator,prompt,choice\n,,\n", "holds no votes"),
+        (
+            "v.csv",
+            "annotator,prompt,choice\nann,prompt\u00a01,Alpha\n",
+            r'line 2: "prompt\[U\+00A0\]1" is not a prompt',
+        ),
+        ("v.csv", f"annotator,prompt,choice\nann,prompt 1,{'x' * 999}\n", r'line 2: "x{300}…" is no choice: it must'),
+        ("v.csv", f"{PAIRS}ann,prompt 1,Alpha,Beta,Beta\n", 'line 2: model_a and model_b are both "Beta"'),
+        ("v.json", f"[\n {ONE}]", "v.json holds JSON: save it as JSON Lines in UTF-8, .* ends in .jsonl"),
         ("v.jsonl", '{"annotator": "ann"\n', "line 1 is not JSON"),
         ("v.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("v.jsonl", "[" * 100_000, "line 1 is not JSON"),
