@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from annotation.reports.figures.style import DARK, FONT_FILES, LIGHT, SANS, SAYS, drawing_style
 
-_SET_BY_THE_PAGE = ("ink", "quiet", "line", "model-a", "model-b", "model-e", "model-f")
-_DARK = f"svg {{{'; '.join(f'--{name}: {DARK[name]}' for name in _SET_BY_THE_PAGE)}}}"
+SET_BY_THE_PAGE = ("ink", "quiet", "line", "model-a", "model-b", "model-e", "model-f")
+_DARK = f"svg {{{'; '.join(f'--{name}: {DARK[name]}' for name in SET_BY_THE_PAGE)}}}"
 # A file that is opened by itself stands on a white page in any browser.
 _DARK_PAPER = f"svg {{background: {DARK['paper']}}}"
 _SAYING = re.compile(rf'<g id="[\w-]+-{SAYS}([^"]*)">')
@@ -48,7 +48,7 @@ def _adapted(svg: str, name: str) -> str:
     numbers = count(1)
     svg = _SAYING.sub(lambda found: speaking(f"{name}-mark-{next(numbers)}", found[1]), svg)
     svg = re.sub(r"font-family: [^;\"]*", f"font-family: {SANS}, system-ui, sans-serif", svg)
-    for name in _SET_BY_THE_PAGE:
+    for name in SET_BY_THE_PAGE:
         svg = svg.replace(LIGHT[name], f"var(--{name}, {LIGHT[name]})")
     return svg
 

@@ -218,7 +218,10 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     names = [f"{model.name} (rank {ranks(model.best_rank, model.worst_rank)})" for model in found.models]
     order = f"By {counted(found.votes, 'vote')} the order is {listed(names, most=_MOST_MODELS)}."
     sure = sum(bool(pair.better) for pair in found.pairs)
-    pairs = f"In {sure} of {counted(len(found.pairs), 'pair')} of models one is surely better."
+    among = counted(len(found.pairs), "pair")
+    pairs = f"In {sure} of {among} one model is surely better."
+    if not sure:
+        pairs = f"In none of {among} is one model surely better."
     is_lower = report.study.metric in report.study.lower_metrics
     return f"{order} {pairs}", _metric_in_words(found, short_metric(report.study.metric), is_lower=is_lower)
 

@@ -87,9 +87,15 @@ def _agreement(results: Results, study: StudyFacts, counts: Counts) -> VerdictLi
 
 def _ranking(ranking: Ranking, study: StudyFacts, counts: Counts) -> VerdictLine:
     """The order of several models by votes, and how far the metric's is the same."""
-    named = [f"{model.name} ({ranks(model.best_rank, model.worst_rank)})" for model in ranking.models]
-    said = f"The votes of {counts.voters} rank {listed(named, most=_MOST_MODELS)}."
-    numbers = f"In brackets: {100 * ranking.level:g} % sets of ranks."
+    models, level = ranking.models, f"{100 * ranking.level:g} %"
+    if all((model.best_rank, model.worst_rank) == (1, len(models)) for model in models):
+        said = f"The votes of {counts.voters} show no order of the {len(models)} models: each may have any rank."
+        order = listed([model.name for model in models], most=_MOST_MODELS)
+        numbers = f"By estimated strength: {order}. Their {level} sets of ranks are all 1–{len(models)}."
+    else:
+        named = [f"{model.name} ({ranks(model.best_rank, model.worst_rank)})" for model in models]
+        said = f"The votes of {counts.voters} rank {listed(named, most=_MOST_MODELS)}."
+        numbers = f"In brackets: {level} sets of ranks."
     tau = ranking.concordance.tau
     if tau.value is not None:
         bounds = "" if tau.low is None else f" ({coefficient(tau.low)} to {coefficient(tau.high or 0.0)})"

@@ -18,6 +18,7 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import render
+from annotation.reports.sections import verdict
 from annotation.reports.sections.contents import figures_of, sections
 from annotation.reports.sections.ranking import paragraphs
 from jobs.refusals import Refused
@@ -265,3 +266,19 @@ def test_the_metric_s_order_is_that_of_its_mean_scores_also_if_its_sets_of_ranks
     lower = replace(report, study=replace(report.study, lower_metrics=(report.study.metric,)))
     (_, said) = paragraphs(lower, unsure)
     assert re.findall(r"(\w+) \(", said.partition("the order is")[2].partition(". Kendall")[0]) == names
+
+
+def test_votes_that_show_no_order_are_said_to_show_none(data: UnsealedData, report: AgreementReport) -> None:
+    assert report.results is not None
+    found = report.results.ranking
+    assert found is not None
+    shown = verdict.lines(report.study, report.counts, data.manifest, report.results)
+    assert shown[0].sentence.startswith("The votes of simulated annotators rank Bob (1), ")
+    models = tuple(replace(one, best_rank=1, worst_rank=4) for one in found.models)
+    pairs = tuple(replace(one, better="") for one in found.pairs)
+    unsure = replace(report.results, ranking=replace(found, models=models, pairs=pairs))
+    said = verdict.lines(report.study, report.counts, data.manifest, unsure)[0]
+    assert said.sentence == "The votes of simulated annotators show no order of the 4 models: each may have any rank."
+    assert said.numbers.startswith("By estimated strength: Bob, ")
+    assert "Their 95 % sets of ranks are all 1–4." in said.numbers
+    assert "In none of 6 pairs is one model surely better." in paragraphs(report, unsure)[0]
