@@ -29,10 +29,10 @@ def invite_all(
         raise Refused(f"{study} is over: nobody can be invited any more.")
     if study.source == Study.Source.EXTERNAL:
         raise Refused(f"{study} takes no votes here: its votes are imported.")
+    if not 1 <= (len(labels) or count) <= MOST_AT_ONCE:
+        raise Refused(f"count: give a number of links or labels, from 1 to {MOST_AT_ONCE} at once.")
     first = study.annotators.count() + 1
     chosen = [label.strip() for label in labels] or [str(number) for number in range(first, first + count)]
-    if not 1 <= len(chosen) <= MOST_AT_ONCE:
-        raise Refused(f"count: give a number of links or labels, from 1 to {MOST_AT_ONCE} at once.")
     if any(not 1 <= len(label) <= LABEL_LENGTH for label in chosen):
         raise Refused(f"labels: each label has 1 to {LABEL_LENGTH} letters.")
     refuse_people_of_pilots(study, labels)

@@ -16,6 +16,7 @@ from generation.tables.columns import Columns
 from generation.tables.reading import open_table
 from generation.weights.checkpoints import on_disk
 from jobs.refusals import Refused
+from jobs.wording import hidden_character
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "model", "prompt", "seed")
@@ -202,6 +203,11 @@ def _check_names(prompt: PromptFiles) -> None:
             prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is empty or not UTF-8"))
         elif not name.isprintable() and any(unicodedata.category(sign) == "Cc" for sign in name):
             prompt.faults.append(Fault(str(prompt), f"has a {what} whose name holds a control character"))
+        elif what == "model" and (hidden := hidden_character(name)):
+            # No study file can name it.
+            prompt.faults.append(
+                Fault(str(prompt), f"has a model whose name holds a character that is not seen ({hidden})")
+            )
         elif most is not None and len(name) > most:
             prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is longer than {most} signs"))
 

@@ -21,14 +21,14 @@ class Command(StudyCommand):
         """Add the study, the labels or their number, the site and the format."""
         parser.add_argument("study", help="The study's slug.")
         chosen = parser.add_mutually_exclusive_group(required=True)
-        chosen.add_argument("--count", type=int, default=0, help="How many links, each labelled by a number.")
+        chosen.add_argument("--count", type=int, help="How many links, each labelled by a number.")
         chosen.add_argument("--label", action="append", default=[], help="A label of a link; may be repeated.")
         parser.add_argument("--site", default="", help="What each link begins with, such as https://semblance.example.")
         parser.add_argument("--format", choices=("csv", "json"), default="csv")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create the links and print them."""
-        made = invite_all(study=self.study(options["study"]), labels=options["label"], count=options["count"])
+        made = invite_all(study=self.study(options["study"]), labels=options["label"], count=options["count"] or 0)
         site = options["site"].rstrip("/")
         rows = [(one.label, site + reverse("visit", args=[one.token])) for one in made]
         if options["format"] == "json":

@@ -41,8 +41,9 @@ def test_people_are_invited() -> None:
     assert rows == [["label", "link"], ["'=Ada", f"https://lab.example/a/{study.annotators.get().token}/"]]
     made = json.loads(said("invite", "study", "--count", "2", "--format", "json"))
     assert [one["label"] for one in made] == ["2", "3"]
-    with pytest.raises(CommandError, match="from 1 to 500 at once"):
-        said("invite", "study", "--count", "501")
+    for count in ("0", "501", "9" * 20):
+        with pytest.raises(CommandError, match="from 1 to 500 at once"):
+            said("invite", "study", "--count", count)
     assert [act.verb for act in history(study)].count("invited") == 2
 
 

@@ -259,6 +259,11 @@ def test_a_models_name_that_is_too_long(tmp_path: Path) -> None:
     assert "has a model whose name is longer than 200 signs" in faults(report)[0]
 
 
+def test_a_models_name_with_a_character_that_nobody_sees(tmp_path: Path) -> None:
+    report = import_images(lay_out(tmp_path, model="sdxl\u200b"))
+    assert "has a model whose name holds a character that is not seen (U+200B)" in faults(report)[0]
+
+
 def test_two_folders_of_one_prompt(tmp_path: Path) -> None:
     report = import_images(lay_out(tmp_path, prompts=("caf\u00e9", "cafe\u0301")))
     assert (report.imported_set_count, report.refused_set_count) == (1, 1)
