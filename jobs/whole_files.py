@@ -16,19 +16,22 @@ from jobs.refusals import Refused
 def whole_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `target` if the block succeeds; otherwise nothing is left.
 
-    Missing folders are created. Raises Refused if the file cannot be written, and the block's own OSError if another
-    file is at fault.
+    Missing folders are created; of a link, the file that it leads to is replaced. Raises Refused if the file cannot be
+    written or is a device or a pipe, and the block's own OSError if another file is at fault.
     """
+    real = Path(os.path.realpath(target))  # root would replace /dev/stdout itself
     try:
-        part = _part_path(target)
+        if real.exists() and not (real.is_file() or real.is_dir()):
+            raise Refused(f"{target} is a device or a pipe: name a file, which is written whole or not at all.")
+        part = _part_path(real)
         try:
             yield part
             _sync(part)
-            put_in_place(part, target)
+            put_in_place(part, real)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        if not _is_of(target, error):
+        if not _is_of(real, error):
             raise
         raise Refused(f"{target} cannot be written: {error.strerror or error}.") from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.refusals import Refused
-from jobs.whole_files import sweep, whole_file, write
+from jobs.whole_files import sweep, whole_file, write, write_or_refuse
 from tests.generation.planned_sets import files_below
 
 
@@ -23,6 +23,18 @@ def test_sweeping_takes_what_killed_processes_left_of_this_file_only(tmp_path: P
         (tmp_path / name).touch()
     sweep(tmp_path / "1.png")
     assert files_below(tmp_path) == ["1.png", "11.png.aa.part", "2.png.aa.part"]
+
+
+def test_a_link_stays_and_no_device_or_pipe_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("votes.csv")
+    write_or_refuse(tmp_path / "link", b"votes")
+    assert (tmp_path / "votes.csv").read_bytes() == b"votes"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "stdout").symlink_to("pipe")
+    for name in ("pipe", "stdout"):
+        with pytest.raises(Refused, match=f"{name} is a device or a pipe: name a file"):
+            write_or_refuse(tmp_path / name, b"votes")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_what_could_not_be_written_is_refused_by_its_name(tmp_path: Path) -> None:
