@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import DatabaseError
 from PIL import Image
 
 from generation.models import GeneratedImage
@@ -31,8 +32,14 @@ class EmbeddingSink:
             return
         try:
             embed_pictures(images, prepared, self._encoder)
-        except Refused as refusal:
-            logger.warning("images are embedded later: %s", refusal)
+        except DatabaseError:
+            raise
+        except Exception as error:  # of the encoder's libraries: the images are good
+            from generation.machines.devices import Fault, fault_of
+
+            if fault_of(error) is Fault.STICKY:
+                raise
+            logger.warning("images are embedded later: %s", error)
             self._encoder = None
 
 

@@ -7,10 +7,11 @@ commits the rows of a batch together, once all its files are written: a batch is
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -24,6 +25,7 @@ from generation.pictures.image_storage import Staged
 from generation.recorded_images.lost_images import replace_file
 from generation.recorded_images.records import PreparedFile, image_folder, image_path, prepared, row_of
 from jobs.leases import hold
+from jobs.refusals import SetBack
 
 if TYPE_CHECKING:
     from generation.sampling.sampling import Sampled
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 MOST_WAITING = 1  # batches beside the one that is sampled, whose pixels are in memory
 MOST_THREADS = 4
+PAUSE_WITHOUT_MEMORY = timedelta(minutes=1)
 
 
 class Sink(Protocol):
@@ -46,6 +49,16 @@ class Sink(Protocol):
 
 # What other packages do with the images of a job; asked for once for each job.
 sink_makers: list[Callable[[GenerationJob], Sequence[Sink]]] = []
+
+
+@contextmanager
+def _memory_faults() -> Iterator[None]:
+    """Set the job back if the machine's memory is full. The device's may have room: the model and the batch fit."""
+    try:
+        yield
+    except MemoryError:
+        sentence = "The memory of the worker's machine is full, so images were not written: end other programs there."
+        raise SetBack(sentence, pause=PAUSE_WITHOUT_MEMORY) from None
 
 
 @dataclass(frozen=True)
@@ -147,6 +160,7 @@ class Recorder:
         while self._waiting:
             self._record_first()
 
+    @_memory_faults()
     def _write(self, sampled: "Sampled") -> _Files:
         """Encode an image and its renditions from its pixels, and write them under temporary names."""
         with ExitStack() as stack:
@@ -227,5 +241,6 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_count(), thread_name_prefix="images")
 
 
+@_memory_faults()
 def _prepared(sink: Sink, sampled: "Sequence[Sampled]") -> Sequence[Any]:
     return sink.prepare([one.image for one in sampled])

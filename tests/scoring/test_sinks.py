@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from generation.models import GenerationJob, ImageSet
@@ -58,15 +59,19 @@ def test_an_encoder_with_other_weights_is_left_to_the_scoring_job(spec: EncoderS
     assert not ImageEmbedding.objects.exists()
 
 
+@pytest.mark.parametrize("error", [None, RuntimeError("no kernel image"), torch.OutOfMemoryError("CUDA out of memory")])
 def test_an_embedding_that_fails_costs_no_image(
-    spec: EncoderSpec, image_set: ImageSet, monkeypatch: pytest.MonkeyPatch
+    spec: EncoderSpec, image_set: ImageSet, error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from scoring.encoders import loading
 
     def broken(_self: object, pictures: list[Image.Image]) -> Embeddings:
+        if error:
+            raise error
         return np.full((len(pictures), 4), np.nan, np.float32)
 
     monkeypatch.setattr(loading._LoadedEncoder, "embed", broken)
     run_generation_job()
     assert image_set.images.count() == 3
+    assert only_job(image_set).state == GenerationJob.State.DONE
     assert not ImageEmbedding.objects.exists()

@@ -19,6 +19,7 @@ from generation.sampling.recording import Recorder
 from generation.sampling.sampling import Sampled
 from jobs import claims
 from jobs.leases import LeaseLost
+from jobs.refusals import SetBack
 from tests.generation.planned_sets import files_below, planned
 
 pytestmark = pytest.mark.django_db
@@ -87,16 +88,19 @@ def test_a_folder_is_flushed_once_a_batch(job: GenerationJob, monkeypatch: pytes
     assert (flushed.count(True), flushed.count(False)) == (2, 16)  # images and renditions; each file once
 
 
+@pytest.mark.parametrize(
+    ("error", "raised"), [(OSError("disk full"), "disk full"), (MemoryError(), "The memory of the worker's machine")]
+)
 def test_a_fault_in_one_image_records_none_of_its_batch(
-    job: GenerationJob, media_root: Path, monkeypatch: pytest.MonkeyPatch
+    job: GenerationJob, media_root: Path, error: Exception, raised: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(path: str, image: Image.Image) -> Any:
         if path.endswith("/4.png"):
-            raise OSError("disk full")
+            raise error
         return prepared(path, image)
 
     monkeypatch.setattr(recording, "prepared", failing)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises((OSError, SetBack), match=raised):
         record(job, batch(1, 2), batch(3, 4))
     assert sorted(job.image_set.images.values_list("seed", flat=True)) == [1, 2]
     assert len(files_below(media_root)) == 8  # nothing of seed 3, no temporary file
