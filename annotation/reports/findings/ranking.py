@@ -76,7 +76,8 @@ class Ranking:
     sets of ranks; level: the probability with which all sets of a kind hold at once. votes: that the ranking rests on,
     of all_votes that count; left_out: why it does not rest on all. metric_reason: why the metric has no ranking.
     fixed_order: keys of the models in the best fixed order; is_best: whether it was searched for; is_only: whether no
-    other order is as good.
+    other order is as good. population: the annotators that people's sets of ranks speak about; empty in reports made
+    before it was stored.
     """
 
     models: tuple[RankedModel, ...]
@@ -96,6 +97,7 @@ class Ranking:
     fixed_order: tuple[str, ...]
     is_best: bool
     is_only: bool
+    population: str = ""
 
 
 def compute(analysed: Analysed, order: FixedOrder) -> Ranking:
@@ -137,6 +139,7 @@ def compute(analysed: Analysed, order: FixedOrder) -> Ranking:
         fixed_order=tuple(keys[model] for model in order.models),
         is_best=order.is_best,
         is_only=order.is_only,
+        population=people.ranks.population,
     )
 
 

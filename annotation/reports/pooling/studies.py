@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from annotation.reports.bundle.replay import Replay, replay
 from annotation.reports.data.study_data import UnsealedData
 from annotation.reports.findings.analysed import analyse
-from annotation.reports.findings.study.sequential import decided_after, is_about_another_metric
+from annotation.reports.findings.study.sequential import ending, is_about_another_metric
 from annotation.reports.findings.study.study_facts import notices, study_facts
 from annotation.reports.printing.doubts import leaks_of_metric
 from annotation.reports.printing.sentences import sentence
@@ -121,7 +121,7 @@ def _notices(data: UnsealedData) -> Iterator[str]:
     yield from notices(data)
     yield from map(sentence, leaks_of_metric(study_facts(data)))
     is_of_metric = data.manifest.annotation.stop_when_decided == "metric" and not is_about_another_metric(data)
-    if is_of_metric and decided_after(data):
+    if is_of_metric and ending(data)[0]:
         yield "The voting ended when the claim was decided: the agreement of such studies is too extreme on average."
 
 

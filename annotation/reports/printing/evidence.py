@@ -27,3 +27,15 @@ def verdict(found: Sequential, study: StudyFacts) -> str:
             return f"{worse}, shown after {after}"
         case _:
             return f"neither that {better} nor that {worse} is shown"
+
+
+def change(found: Sequential, study: StudyFacts) -> str:
+    """Return a clause if what counts now does not decide as what ended the voting; else empty."""
+    if not found.is_changed:
+        return ""
+    better, worse = sides(found, study)
+    then = {"shown": f"it was shown that {better}", "shown worse": f"it was shown that {worse}"}
+    return (
+        f"the voting ended after {counted(found.ended_after, 'cluster')} because "
+        f"{then.get(found.ended_with, 'the claim was decided')}; the votes and scores that count now do not show it"
+    )

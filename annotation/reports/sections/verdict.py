@@ -29,7 +29,7 @@ from annotation.reports.printing.phrases import (
     right_on,
     versus_constant,
 )
-from annotation.reports.printing.sentences import of_all, sentence, short_metric, within
+from annotation.reports.printing.sentences import around, of_all, sentence, short_metric, within
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted, listed
 from scoring.statistics.people.leave_one_out import Compared
@@ -59,6 +59,8 @@ def _lines(study: StudyFacts, counts: Counts, manifest: Manifest, results: Resul
     yield _agreement(results, study, counts)
     if results.sequential is not None:
         yield _evidence(results.sequential, study)
+        if results.sequential.is_changed:
+            yield VerdictLine("doubt", "doubt", sentence(evidence.change(results.sequential, study)))
     else:
         yield from _constant_choice(results.agreement, study, manifest)
     if counts.analysed_comparisons:
@@ -88,19 +90,19 @@ def _agreement(results: Results, study: StudyFacts, counts: Counts) -> VerdictLi
 def _ranking(ranking: Ranking, study: StudyFacts, counts: Counts) -> VerdictLine:
     """The order of several models by votes, and how far the metric's is the same."""
     models, level = ranking.models, f"{100 * ranking.level:g} %"
+    speak = f", for {ranking.population}" if ranking.population else ""
     if all((model.best_rank, model.worst_rank) == (1, len(models)) for model in models):
         said = f"The votes of {counts.voters} show no order of the {len(models)} models: each may have any rank."
         order = listed([model.name for model in models], most=_MOST_MODELS)
-        numbers = f"By estimated strength: {order}. Their {level} sets of ranks are all 1–{len(models)}."
+        numbers = f"By estimated strength: {order}. Their {level} sets of ranks are all 1–{len(models)}{speak}."
     else:
         named = [f"{model.name} ({ranks(model.best_rank, model.worst_rank)})" for model in models]
         said = f"The votes of {counts.voters} rank {listed(named, most=_MOST_MODELS)}."
-        numbers = f"In brackets: {level} sets of ranks."
+        numbers = f"In brackets: {level} sets of ranks{speak}."
     tau = ranking.concordance.tau
     if tau.value is not None:
-        bounds = "" if tau.low is None else f" ({coefficient(tau.low)} to {coefficient(tau.high or 0.0)})"
         numbers += f" Kendall's tau of this order with that of {short_metric(study.metric)} is "
-        numbers += f"{coefficient(tau.value)}{bounds}."
+        numbers += f"{around(tau, coefficient)}."
     return VerdictLine("ranking", "none", said, numbers)
 
 
@@ -170,10 +172,12 @@ def _difference(single: SingleVotes) -> str:
 
 def _bounds(single: SingleVotes) -> str:
     """The intervals of both agreements, or why they have none."""
-    missing = tuple(dict.fromkeys(one.reason for one in (single.metric, single.people) if one.low is None))
-    if missing:
-        return f"No interval: {listed(missing)}."
-    return f"The two shares: {within(single.metric)} and {within(single.people)}, for annotators like these."
+    lacking = [one.reason for one in (single.metric, single.people, single.difference) if one.low is None]
+    missing = listed(tuple(dict.fromkeys(lacking))) if lacking else ""
+    if len(lacking) == 3:
+        return f"No interval: {missing}."
+    shares = f"The two shares: {within(single.metric)} and {within(single.people)}, for annotators like these."
+    return f"{shares} An interval is missing: {missing}." if missing else shares
 
 
 # --- who voted, on what, when -------------------------------------------------------------------

@@ -265,7 +265,7 @@ def _follow_the_evidence(study: Study, now: datetime) -> str:
     decision = decision_so_far(study, current_manifest(study), now)
     if decision.decided_after is None:
         return ""
-    detail = {"decided_after_clusters": decision.decided_after}
+    detail = {"decided_after_clusters": decision.decided_after, "verdict": decision.verdict}
     is_closed = _end_the_voting(study, (State.OPEN,), now, actor=None, detail=detail)
     return f"closed: its claim is decided after {counted(decision.decided_after, 'cluster')}" if is_closed else ""
 

@@ -206,7 +206,7 @@ def concordance(people: PeopleRanking, metric: MetricRanking) -> Concordance:
     strengths = np.array([one.value for one in people.strengths], dtype=np.float64)
     tau = _tau(strengths, people.ranks, metric.goodness, metric.ranks, level)
     ends = [None if end is None else (1 + end) / 2 for end in (tau.value, tau.low, tau.high)]
-    accuracy = Estimate(ends[0], ends[1], ends[2], level, tau.n, _PROJECTION)
+    accuracy = replace(tau, value=ends[0], low=ends[1], high=ends[2])
     return Concordance(tau, accuracy, _same_rank(strengths, people.ranks, metric.goodness, metric.ranks, level))
 
 
@@ -217,7 +217,8 @@ def _tau(strengths: Floats, people: RankSets, goodness: Floats, metric: RankSets
     apart = int((people.surely_better & metric.surely_better.T).sum())
     pairs = len(first)
     low, high = (2 * alike - pairs) / pairs, (pairs - 2 * apart) / pairs
-    return Estimate(float((signs[0] * signs[1]).mean()), low, high, level, pairs, _PROJECTION)
+    value = float((signs[0] * signs[1]).mean())
+    return Estimate(value, low, high, level, pairs, _PROJECTION, population=people.population)
 
 
 def _same_rank(strengths: Floats, people: RankSets, goodness: Floats, metric: RankSets, level: float) -> Estimate:
@@ -226,4 +227,5 @@ def _same_rank(strengths: Floats, people: RankSets, goodness: Floats, metric: Ra
     overlap = best.max(axis=0) <= worst.min(axis=0)
     is_one = (best.min(axis=0) == best.max(axis=0)) & (best[0] == worst.min(axis=0)) & (best[0] == worst.max(axis=0))
     value = float((ranks[0] == ranks[1]).mean())
-    return Estimate(value, float(is_one.mean()), float(overlap.mean()), level, len(strengths), _PROJECTION)
+    low, high, n = float(is_one.mean()), float(overlap.mean()), len(strengths)
+    return Estimate(value, low, high, level, n, _PROJECTION, population=people.population)

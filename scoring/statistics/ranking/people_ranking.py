@@ -117,7 +117,8 @@ class _Fitted:
         freedom = min(pairs[i][j][1] for i in range(count) for j in range(count) if i != j)
         errors = np.sqrt(np.maximum(variances, _NO_SPREAD))
         joint = models @ self.covariance.joint @ models.T
-        return rank_sets(models @ self.parameters, joint, errors, freedom, draws=replace(DRAWS, level=self.level))
+        sets = rank_sets(models @ self.parameters, joint, errors, freedom, draws=replace(DRAWS, level=self.level))
+        return replace(sets, population=ANNOTATORS_LIKE_THESE)
 
 
 def _exponential(estimate: Estimate) -> Estimate:

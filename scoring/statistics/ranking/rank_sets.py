@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.statistics.inference.estimate import holm
+from scoring.statistics.inference.estimate import THESE_ANNOTATORS, holm
 from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.inference.sign_flip import exact_sign_flip
 from scoring.statistics.ranking.model_votes import ModelVotes
@@ -20,12 +20,14 @@ _METHOD = "max-t over all pairs, step-down"
 class RankSets:
     """surely_better: (K, K) whether the row's model is surely better than the column's. method: how that was found.
 
-    level: the probability with which all sets hold their model's true rank at once.
+    level: the probability with which all sets hold their model's true rank at once. population: the annotators that the
+    sets speak about, as in an estimate; empty if no annotator is behind them.
     """
 
     surely_better: Booleans
     method: str
     level: float
+    population: str = ""
 
     @property
     def best(self) -> tuple[int, ...]:
@@ -100,7 +102,7 @@ def sign_test_rank_sets(votes: ModelVotes, *, level: float) -> RankSets:
         if p is not None and p <= 1 - level:
             better[(i, j) if values.sum() > 0 else (j, i)] = True
     method = "sign-flip tests of prompts for each pair of models, Holm; these annotators"
-    return RankSets(better, method, level)
+    return RankSets(better, method, level, THESE_ANNOTATORS)
 
 
 def _by_prompt(votes: ModelVotes, model: int, other: int) -> NDArray[np.int64]:

@@ -55,6 +55,13 @@ def test_so_is_every_decimal_of_each_format(report: AgreementReport, report_form
     assert len(decimals(text, report_format)) > 50
 
 
+def test_each_interval_of_how_well_people_agree_names_its_annotators(report: AgreementReport) -> None:
+    (text,) = [" ".join(chapter.paragraphs) for chapter in chapters(report) if chapter.key == "the-votes"]
+    of_intervals = [sentence for sentence in re.split(r"(?<=\.) ", text) if " % interval " in sentence]
+    assert len(of_intervals) >= 2
+    assert all(re.search("for (these annotators|annotators like these)", sentence) for sentence in of_intervals)
+
+
 def test_a_wrong_decimal_would_be_found(report: AgreementReport) -> None:
     document = json.loads(to_json(report))
     known = printed(document)

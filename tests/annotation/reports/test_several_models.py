@@ -81,7 +81,11 @@ def test_the_metric_s_ranking_is_that_of_its_means_and_tau_counts_pairs(report: 
     )
     means = [model.mean_score.value or 0 for model in models]
     alike = sum(np.sign(means[i] - means[j]) for i in range(4) for j in range(i + 1, 4))
-    assert report.results.ranking.concordance.tau.value == pytest.approx(alike / 6)
+    tau = report.results.ranking.concordance.tau
+    assert tau.value == pytest.approx(alike / 6)
+    assert report.results.ranking.population == tau.population == "annotators like these"
+    assert "In brackets: 95 % sets of ranks, for annotators like these. Kendall's tau" in report.claim
+    assert f"is {tau.value:.3f} (95 % interval " in report.claim
 
 
 def test_the_baseline_is_the_best_of_all_orders_and_the_sides_follow_it(report: AgreementReport) -> None:
@@ -204,6 +208,7 @@ def test_models_that_never_met_have_no_fit_and_the_report_says_so() -> None:
     assert found.reason == "the models fall into groups that were never compared: Ada, Bob; Cyd, Dan"
     assert found.models[0].strength.value is None
     assert found.rank_method.startswith("sign-flip tests")
+    assert found.population == "these annotators"
     assert len(found.pairs) == 2
 
 
@@ -280,5 +285,5 @@ def test_votes_that_show_no_order_are_said_to_show_none(data: UnsealedData, repo
     said = verdict.lines(report.study, report.counts, data.manifest, unsure)[0]
     assert said.sentence == "The votes of simulated annotators show no order of the 4 models: each may have any rank."
     assert said.numbers.startswith("By estimated strength: Bob, ")
-    assert "Their 95 % sets of ranks are all 1–4." in said.numbers
+    assert "Their 95 % sets of ranks are all 1–4, for annotators like these." in said.numbers
     assert "In none of 6 pairs is one model surely better." in paragraphs(report, unsure)[0]

@@ -21,7 +21,8 @@ class Sequential:
     claim: "metric" or "models". rivals: the constant choices that the metric must beat. clusters: those that entered,
     of planned_clusters. comparisons: those of them that count. threshold: the e-value from which on a claim is shown.
     agreement: of the metric, with a confidence sequence. saved_votes: not cast because the study stopped; 0 if it did
-    not stop.
+    not stop. ended_after: the clusters that had decided the claim when the voting ended, 0 if it did not end for that
+    reason. ended_with: the verdict then; empty in studies that ended before it was stored.
     """
 
     claim: str
@@ -33,6 +34,14 @@ class Sequential:
     comparisons: int
     agreement: Estimate
     saved_votes: int
+    ended_after: int = 0
+    ended_with: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether what counts now does not decide as what counted when the voting ended."""
+        decides_alike = self.decision.verdict in ((self.ended_with,) if self.ended_with else ("shown", "shown worse"))
+        return self.ended_after > 0 and not decides_alike
 
 
 def compute(analysed: Analysed) -> Sequential | None:
@@ -41,14 +50,15 @@ def compute(analysed: Analysed) -> Sequential | None:
     None if the study has another design, and for a metric that the claim is not about.
 
     They are those that were complete, in the drawn order, or as many as had decided the claim when the voting ended:
-    a vote that was withdrawn since then does not undo the decision.
+    a vote that was withdrawn since then does not take its cluster out.
     """
     data, outcome = analysed.data, analysed.outcome
+    ended_after, ended_with = ending(data)
     manifest, order = data.manifest, data.manifest.turns()
     if order is None or is_about_another_metric(data):
         return None
     turn = np.array(order, dtype=np.int64)[data.comparisons.position]
-    entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < decided_after(data))
+    entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < ended_after)
     counts = outcome.is_analysed if manifest.annotation.stop_when_decided == "metric" else outcome.has_votes
     entries = Entries(outcome.people, outcome.metric, turn=turn, entered=entered, counts=counts)
     sums, sizes = credits_and_sizes(
@@ -63,7 +73,9 @@ def compute(analysed: Analysed) -> Sequential | None:
         planned_clusters=len(np.unique(turn)),
         comparisons=int((entered & counts).sum()),
         agreement=confidence_sequence(sums, sizes, most=largest_cluster(manifest), level=manifest.analysis.level),
-        saved_votes=_saved(data) if decided_after(data) else 0,
+        saved_votes=_saved(data) if ended_after else 0,
+        ended_after=ended_after,
+        ended_with=ended_with,
     )
 
 
@@ -79,10 +91,13 @@ def _is_complete(data: UnsealedData, counted: Integers) -> NDArray[np.bool_]:
     return (cast >= overlap) | (np.array(early, dtype=bool) & data.manifest.annotation.early_stopping)
 
 
-def decided_after(data: UnsealedData) -> int:
-    """Return how many clusters had decided the claim when the voting ended; 0 if it did not end for that reason."""
-    ends = (event.detail.get("decided_after_clusters", 0) for event in data.events if event.verb == "closed")
-    return max((int(clusters) for clusters in ends), default=0)
+def ending(data: UnsealedData) -> tuple[int, str]:
+    """Return how many clusters had decided the claim when the voting ended, and the verdict; 0 and nothing if it did
+    not end for that reason."""
+    for event in data.events:
+        if event.verb == "closed" and event.detail.get("decided_after_clusters"):
+            return int(event.detail["decided_after_clusters"]), str(event.detail.get("verdict", ""))
+    return 0, ""
 
 
 def _saved(data: UnsealedData) -> int:

@@ -18,6 +18,7 @@ from annotation.reports.printing.numbers import coefficient, percent, points
 from annotation.reports.printing.phrases import first_votes_note
 from annotation.reports.printing.sentences import alpha_with_interval, around, beyond_chance, sentence, within
 from jobs.wording import counted
+from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.reliability import Reliability
 
@@ -125,12 +126,11 @@ def _coefficients(found: Reliability, *, has_several: bool) -> tuple[str, ...]:
     pair, alpha = found.pairwise_agreement, found.alpha
     if pair.value is None:
         return (f"How reliable the votes are is undefined: {pair.reason}.",)
-    first = f"Two annotators of one comparison agree in {within(pair)} of cases."
+    first = f"Two annotators of one comparison agree in {within(pair)} of cases{_whose(pair)}."
     if alpha.value is None:
         return first, f"Krippendorff's alpha is undefined: {alpha.reason}."
     shown = alpha_with_interval(found)
-    of = "" if shown is alpha else " for annotators like these"
-    second = f"Krippendorff's alpha, which is 0 at chance, is {around(shown, coefficient)}{of}."
+    second = f"Krippendorff's alpha, which is 0 at chance, is {around(shown, coefficient)}{_whose(shown)}."
     how = beyond_chance(found)
     beyond = "Beyond the order of the models, annotators" if has_several else "Annotators"
     return first, second, *((sentence(f"{beyond} {how}"),) if how else ())
@@ -140,10 +140,14 @@ def _against_the_others(compared: Compared) -> tuple[str, ...]:
     people, metric, gap = compared.people, compared.metric, compared.difference
     if people.value is None or metric.value is None or gap.value is None:
         return (f"How often one annotator agrees with the others is undefined: {people.reason}.",)
-    return (
-        f"One annotator agrees with the winner of the other votes on {within(people)}, and the metric in their place "
-        f"on {percent(metric.value)}. Metric minus annotator, in points: {around(gap, _points)}.",
-    )
+    first = f"One annotator agrees with the winner of the other votes on {within(people)}{_whose(people)}"
+    second = f"Metric minus annotator, in points: {around(gap, _points)}{_whose(gap)}."
+    return (f"{first}, and the metric in their place on {percent(metric.value)}. {second}",)
+
+
+def _whose(estimate: Estimate) -> str:
+    """The annotators that an interval speaks about; empty without an interval, or in a report of version 0.2."""
+    return f", for {estimate.population}" if estimate.low is not None and estimate.population else ""
 
 
 def _points(value: float) -> str:

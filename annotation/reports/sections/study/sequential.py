@@ -3,8 +3,9 @@
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Row, Section, share_row
-from annotation.reports.printing.evidence import sides, verdict
+from annotation.reports.printing.evidence import change, sides, verdict
 from annotation.reports.printing.numbers import percent, significant
+from annotation.reports.printing.sentences import sentence
 from jobs.wording import counted
 from scoring.statistics.studies.sequential import Evidence
 
@@ -26,7 +27,8 @@ def section(found: Sequential, facts: Facts) -> Section:
         f"{percent(1 / found.threshold)} of studies, however often they are looked at (Waudby-Smith and Ramdas, 2024)."
     )
     others = "The other intervals and tests of this report are for a planned number of votes; here they only describe."
-    return Section("sequential", "Evidence as the votes came in", (text, others), rows, is_part=True)
+    changed = (sentence(change(found, facts.study)),) if found.is_changed else ()
+    return Section("sequential", "Evidence as the votes came in", (*changed, text, others), rows, is_part=True)
 
 
 def _evidence_row(label: str, evidence: Evidence, found: Sequential) -> Row:

@@ -10,6 +10,7 @@ from annotation.models import Annotator, Study, StudyEvent, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.formats.plain_text import to_text
+from annotation.reports.printing.evidence import change
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from tests.annotation.reports.voted_studies import Plan, make_study, report_of, results_of
@@ -65,6 +66,30 @@ def test_what_was_decided_stays_decided_and_saves_votes() -> None:
     after = results_of(study).sequential
     assert after is not None
     assert (after.clusters, after.decision.verdict) == (48, "shown")
+
+
+def test_a_decision_that_no_longer_follows_is_named_beside_the_new_one() -> None:
+    """Excluded votes and other scores may turn the evidence after the end, but not unseen."""
+    study = make_study(complete(PLAN))
+    StudyEvent.objects.create(study=study, verb="closed", detail={"decided_after_clusters": 48, "verdict": "shown"})
+    assert "the voting ended" not in to_text(report_of(study)).lower()
+    for comparison in study.comparisons.all():
+        comparison.image_set_a.scores.update(value=1.0)  # the metric names B throughout
+        comparison.image_set_b.scores.update(value=2.0)
+    report = report_of(study)
+    assert report.results is not None
+    found = report.results.sequential
+    assert found is not None
+    assert (found.ended_after, found.ended_with, found.decision.verdict) == (48, "shown", "undecided")
+    said = (
+        r"The voting ended after 48 clusters because it was shown that SCS \(.*\) agrees more often than always naming "
+        r"A and always naming B; the votes and scores that count now do not show it\."
+    )
+    assert re.search(said, report.claim)
+    text = " ".join(to_text(report).split())
+    assert len(re.findall(said.replace(".*", "[^)]*"), text)) == 2  # in the verdict and beside the evidence
+    # An event of before the verdict was stored has only the number of clusters.
+    assert "because the claim was decided; the votes" in change(replace(found, ended_with=""), report.study)
 
 
 def test_a_study_of_another_design_has_no_such_section() -> None:

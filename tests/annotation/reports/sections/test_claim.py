@@ -231,6 +231,15 @@ def test_a_margin_in_the_manifest_makes_a_verdict_on_one_more_person() -> None:
     assert "no margin" not in line.numbers
 
 
+def test_a_share_without_an_interval_does_not_hide_that_of_the_other() -> None:
+    """If all votes are ties, people agree on every comparison, and the metric on those where it ties too."""
+    plan = Plan([["tie"] * 6] * 7, [(2.0, 1.0)] * 5 + [(1.0, 1.0)] * 2, manifest={"annotation": {"ties": True}})
+    (line,) = [one for one in report_of(make_study(plan)).verdict if one.kind == "one more annotator"]
+    assert "Difference −35.7 points, 95 % interval " in line.numbers
+    assert "The two shares: 64.3 % (95 % interval " in line.numbers
+    assert "and 100.0 %, for annotators like these. An interval is missing: the same without the votes" in line.numbers
+
+
 def test_a_sealed_study_has_who_voted_and_nothing_that_was_found() -> None:
     verdict = report_of(make_study(crossed([[5, 0], [0, 5]], state="open"))).verdict
     assert [line.kind for line in verdict] == ["sealed", "votes"]

@@ -92,7 +92,7 @@ def test_the_voting_ends_as_soon_as_the_claim_is_decided() -> None:
     maintain(timezone.now())
     study.refresh_from_db()
     assert study.state == Study.State.CLOSED
-    assert study.events.get(verb="closed").detail == {"decided_after_clusters": DECIDED_AFTER}
+    assert study.events.get(verb="closed").detail == {"decided_after_clusters": DECIDED_AFTER, "verdict": "shown"}
     assert advance(study) == "nothing to do"
 
 
