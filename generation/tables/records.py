@@ -71,18 +71,11 @@ def parquet(path: Path, columns: Columns) -> Table:
                 refuse_large(file.metadata)
                 for batch in file.iter_batches(batch_size=1_000, columns=wanted):
                     refuse_long(batch)
-                    for record in in_microseconds(batch).to_pylist():
+                    for record in _in_microseconds(batch).to_pylist():
                         number += 1
                         yield number, record
         except (pa.ArrowException, ArithmeticError, LookupError, ValueError) as error:  # also of times and their zones
             raise damaged(error) from None
-
-    def in_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
-        fields = [
-            field.with_type(pa.timestamp("us", field.type.tz)) if str(field.type).startswith("timestamp[ns") else field
-            for field in batch.schema
-        ]
-        return batch.cast(pa.schema(fields), safe=False)
 
     def refuse_large(metadata: Any) -> None:
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -110,6 +103,17 @@ def parquet(path: Path, columns: Columns) -> Table:
         if columns.known(field.name) and pa.types.is_nested(field.type):
             raise Refused(f"{path}: the column {field.name} holds lists or objects, and must hold texts or numbers.")
     return _of_records(path, columns, schema.names, records)
+
+
+def _in_microseconds(batch: Any) -> Any:
+    """Return a record batch with its times in the unit that Python has."""
+    import pyarrow as pa
+
+    fields = [
+        field.with_type(pa.timestamp("us", field.type.tz)) if str(field.type).startswith("timestamp[ns") else field
+        for field in batch.schema
+    ]
+    return batch.cast(pa.schema(fields), safe=False)
 
 
 def _of_records(
