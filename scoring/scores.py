@@ -98,15 +98,19 @@ def score_pairs(image_set: ImageSet, spec: MetricSpec) -> SetScore:
     if stored is None:
         raise Refused(f"{image_set} has no similarities under {spec.similarities}: import or compute them first.")
     begun = time.perf_counter()
+    value, is_higher = score_of_stored(stored, spec)
+    return _store(image_set, spec, value, time.perf_counter() - begun, is_higher, image_count=len(stored.seeds))
+
+
+def score_of_stored(stored: PairwiseSimilarities, spec: MetricSpec) -> tuple[float, bool]:
+    """Return the score by similarities, and whether a higher one is more consistent. Raises Refused if undefined."""
     try:
         functional = named_functional(spec.name)
         if functional is None:
             raise ValueError(f"{spec.name} takes embeddings or images")
-        value = score_of_pairs(spec.name, *similarities_of(stored))
+        return score_of_pairs(spec.name, *similarities_of(stored)), functional.higher_is_more_consistent
     except ValueError as error:
-        raise Refused(f"{image_set} has no score by {spec.identity}: {error}.") from error
-    seconds, is_higher = time.perf_counter() - begun, functional.higher_is_more_consistent
-    return _store(image_set, spec, value, seconds, is_higher, image_count=len(stored.seeds))
+        raise Refused(f"{stored.image_set} has no score by {spec.identity}: {error}.") from error
 
 
 def score_by(own: OwnMetric, image_set: ImageSet, spec: MetricSpec) -> SetScore:

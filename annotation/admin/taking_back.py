@@ -150,7 +150,9 @@ class ImportAdmin(ConfirmedDeletionAdmin):
             take_back(source=row, actor=user)
             return f"{row} are taken back; the history of {study.slug} says so."
 
-        rows = row.assignments if row.kind == Import.Kind.VOTES else row.scores
+        rows = {Import.Kind.VOTES: row.assignments, Import.Kind.SCORES: row.scores}.get(
+            Import.Kind(row.kind), row.similarities
+        )
         return Removal(
             title=f"Take back {row}?",
             lead=f"Taking back {row} removes or changes in {study}:",

@@ -5,7 +5,7 @@ from annotation.models.annotator import Annotator, Answer
 from annotation.models.assignment import Assignment, ImageReport, Vote
 from annotation.models.cache_entry import CacheEntry
 from annotation.models.comparison import Comparison
-from annotation.models.imports import Import, ImportedAssignment
+from annotation.models.imports import Import, ImportedAssignment, ImportedVote
 from annotation.models.invitation_mail import Contact, InvitationMail
 from annotation.models.notice import Notice, NoticeReceipt, NoticeSettings
 from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob, StudyFileJob
@@ -24,6 +24,7 @@ __all__ = [
     "ImageReport",
     "Import",
     "ImportedAssignment",
+    "ImportedVote",
     "InvitationMail",
     "ManifestVersion",
     "Notice",

@@ -1,4 +1,4 @@
-"""An import: a file of votes or scores that was imported into a study, and its rows."""
+"""An import: a file of votes, scores or similarities that was imported into a study, and its rows."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from django.db.models import Q
 
 
 class Import(models.Model):
-    """One imported file. Taking it back removes its rows, and this row last.
+    """One imported file. Taking it back removes the rows that no other import brought too, and this row last.
 
     While it is UNFINISHED, some of its rows may be stored; until it is done there is no report and no export. Importing
     the same file again completes it. process: a random name of the process
@@ -18,22 +18,28 @@ class Import(models.Model):
     class Kind(models.TextChoices):
         VOTES = "votes"
         SCORES = "scores"
+        SIMILARITIES = "similarities"
 
     class State(models.TextChoices):
         UNFINISHED = "unfinished"
         DONE = "done"
 
     study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="imports")
-    kind = models.CharField(max_length=6, choices=Kind)
+    kind = models.CharField(max_length=12, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.UNFINISHED)
     file_name = models.CharField(max_length=255)
     sha256 = models.CharField(max_length=64, help_text="The SHA-256 of the file.")
-    metric = models.CharField(max_length=255, blank=True, help_text="The name of the imported metric; empty for votes.")
-    row_count = models.PositiveIntegerField(default=0, help_text="How many votes or scored comparisons the file gave.")
+    metric = models.CharField(
+        max_length=255, blank=True, help_text="The name of the imported metric or similarities; empty for votes."
+    )
+    row_count = models.PositiveIntegerField(
+        default=0, help_text="How many votes, scored comparisons or sets with similarities the file gave."
+    )
     process = models.CharField(max_length=32, blank=True, editable=False)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     scores = models.ManyToManyField("scoring.SetScore", related_name="+", editable=False)
+    similarities = models.ManyToManyField("scoring.PairwiseSimilarities", related_name="+", editable=False)
 
     class Meta:
         ordering = ("id",)
@@ -48,7 +54,7 @@ class Import(models.Model):
 
 
 class ImportedAssignment(models.Model):
-    """The import that an assignment came from, and values of its file that no other column holds.
+    """The import that an assignment first came from, and values of its file that no other column holds.
 
     left_seeds, right_seeds: in the order shown; the images themselves may be missing here.
     """
@@ -65,3 +71,19 @@ class ImportedAssignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.assignment_id} from {self.source_id}"
+
+
+class ImportedVote(models.Model):
+    """A vote and a file that holds it, for assignments of which several files hold votes; others have no such rows."""
+
+    vote = models.ForeignKey("annotation.Vote", on_delete=models.CASCADE, related_name="files")
+    source = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="shared_votes")
+
+    class Meta:
+        ordering = ("pk",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["vote", "source"], name="one_row_per_vote_and_file"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.vote_id} in {self.source_id}"

@@ -43,17 +43,19 @@ class Command(StudyCommand):
         self.tell(imports=list(study.imports.values(*fields)))
         for source in study.imports.all():
             state = "" if source.state == Import.State.DONE else ", not finished"
-            metric = f" by {source.metric}" if source.metric else ""
             self.stdout.write(
-                f"{source.pk}: {_rows(source)}{metric} from {source.file_name} "
+                f"{source.pk}: {_rows(source)} from {source.file_name} "
                 f"({source.created_at:%Y-%m-%d %H:%M} UTC, SHA-256 {source.sha256[:12]}{state})"
             )
         if not study.imports.exists():
-            self.stdout.write(f"{study} has no imported votes or scores.")
+            self.stdout.write(f"{study} has no imported votes, scores or similarities.")
 
 
 def _rows(source: Import) -> str:
-    """Return the size of the import, or of its part that is stored: votes, or comparisons with scores."""
-    if source.kind == Import.Kind.VOTES:
-        return counted(source.row_count, "vote")
-    return f"scores of {counted(source.row_count, 'comparison')}"
+    """Return the size of the import, or of its part that is stored, and what it is."""
+    count = source.row_count
+    return {
+        Import.Kind.VOTES: counted(count, "vote"),
+        Import.Kind.SCORES: f"scores of {counted(count, 'comparison')} by {source.metric}",
+        Import.Kind.SIMILARITIES: f"similarities of {counted(count, 'set')} under {source.metric}",
+    }[Import.Kind(source.kind)]

@@ -112,8 +112,8 @@ def reason_to_keep(study: Study) -> str:
         return f"{study.slug} was opened; delete that study first if nobody took part in it"
     if Assignment.objects.filter(comparison__study=study).exists():
         return f"{study.slug} has imported votes; take those back first"
-    if study.imports.filter(kind=Import.Kind.SCORES).exists():
-        return f"{study.slug} has imported scores; take those back first"
+    if source := study.imports.exclude(kind=Import.Kind.VOTES).first():
+        return f"{study.slug} has imported {source.kind}; take those back first"
     return ""
 
 

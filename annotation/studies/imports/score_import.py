@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from annotation.models import Comparison, Import, Study
 from annotation.studies.comparisons import set_ids
 from annotation.studies.current import current_manifest
+from annotation.studies.imports.shared_rows import brought_alone, let_go, link
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
@@ -99,14 +100,8 @@ def import_scores(
     source = import_runs.begin(
         study=study, kind=Import.Kind.SCORES, path=path, sha256=sha256, metric=metric, actor=actor
     )
-    try:
+    with import_runs.removed_if_refused(source, remove_scores):
         new_count = _import(source, path, reading, higher)
-    except import_runs.TakenOver:
-        raise
-    except Refused:
-        remove_scores(source)
-        import_runs.forget(source)
-        raise
     given = {pk for row in reading.rows.values() for pk in row.values}
     pairs = [(plain(one.prompt.text), {one.image_set_a_id, one.image_set_b_id}) for one in comparisons]
     missing = tuple(prompt for prompt, pair in pairs if not pair <= given)
@@ -201,10 +196,10 @@ def _import(source: Import, path: Path, reading: _Reading, higher: bool) -> int:
     metric, rows = source.metric, list(reading.rows.values())
     _refuse(path, _other_scores(metric, rows))
     in_slices(rows, partial(_store_some, source, path, higher), most=500, least=SMALL_ROWS)
-    new_count = _scored_count(source)
-    if new_count:
+    count, new_count = (_scored_count(source, scores) for scores in (source.scores.all(), brought_alone(source)))
+    if count:
         detail = {"metric": metric, "comparisons": new_count, "more_consistent": "higher" if higher else "lower"}
-        import_runs.finish(source, verb="scores imported", row_count=new_count, detail=detail)
+        import_runs.finish(source, verb="scores imported", row_count=count, detail=detail)
     else:
         import_runs.forget(source)
     return new_count
@@ -225,24 +220,25 @@ def _other_scores(metric: str, rows: Sequence[ScoreRow]) -> list[str]:
 def _store_some(source: Import, path: Path, higher: bool, rows: Sequence[ScoreRow]) -> None:
     import_runs.hold(source)
     values = {pk: value for row in rows for pk, value in row.values.items()}
-    known = set(SetScore.objects.filter(metric=source.metric, image_set__in=values).values_list("pk", flat=True))
+    scores = SetScore.objects.filter(metric=source.metric, image_set__in=values)
+    known = list(scores.values_list("pk", flat=True))
     if record_imported_scores(metric=source.metric, values=values, higher_is_more_consistent=higher):
         _refuse(path, _other_scores(source.metric, rows))
-    new = SetScore.objects.filter(metric=source.metric, image_set__in=values).exclude(pk__in=known)
-    source.scores.add(*new.values_list("pk", flat=True))
-    sets = set(new.values_list("image_set", flat=True))
+    source.scores.add(*scores.exclude(pk__in=known).values_list("pk", flat=True))
+    link(source, SetScore.objects.filter(pk__in=known))
+    sets = set(source.scores.filter(image_set__in=values).values_list("image_set", flat=True))
     import_runs.count_rows(source, sum(not sets.isdisjoint(row.values) for row in rows))
 
 
-def _scored_count(source: Import) -> int:
-    """Return how many comparisons have a score of this import."""
-    sets = set(source.scores.values_list("image_set", flat=True))
+def _scored_count(source: Import, scores: QuerySet[SetScore]) -> int:
+    """Return how many comparisons of the import's study have one of these scores."""
+    sets = set(scores.values_list("image_set", flat=True))
     pairs = Comparison.objects.filter(study=source.study_id).values_list("image_set_a", "image_set_b")
     return sum(not sets.isdisjoint(pair) for pair in pairs)
 
 
 def remove_scores(source: Import) -> None:
-    """Remove every score of an import that this process holds."""
+    """Remove the scores of an import that this process holds; those that another import brought too stay."""
     in_slices(
         list(source.scores.values_list("pk", flat=True)), partial(_remove_some, source), most=500, least=SMALL_ROWS
     )
@@ -250,7 +246,7 @@ def remove_scores(source: Import) -> None:
 
 def _remove_some(source: Import, score_ids: Sequence[int]) -> None:
     import_runs.hold(source)
-    SetScore.objects.filter(pk__in=score_ids).delete()
+    let_go(source, score_ids).delete()
 
 
 # --- which way a metric points ------------------------------------------------------------------

@@ -1,19 +1,26 @@
 """Import similarities or distances of every two images of a set, computed elsewhere: all rows of a file, or none."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 from zipfile import is_zipfile
 
 import numpy as np
-from django.db import transaction
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from numpy.typing import NDArray
 
-from annotation.models import Study, StudyEvent
+from annotation.models import Import, Study
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.current import current_manifest
+from annotation.studies.imports.shared_rows import brought_alone, let_go, link
 from annotation.voting.availability import refuse_half_made
+from annotation.voting.imports import import_runs
+from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from generation.models import ImageSet
 from generation.tables.columns import Columns, plain
 from generation.tables.foreign_values import number_in
@@ -22,12 +29,13 @@ from jobs.refusals import Refused
 from jobs.wording import first_line, quoted
 from scoring.encoder_spec import COMPARER_KINDS
 from scoring.metric_spec import LARGEST_SCORE, MetricSpec
-from scoring.models import PairwiseSimilarities
+from scoring.models import PairwiseSimilarities, SetScore
 from scoring.pairs import Pairs, matrix_bytes
-from scoring.scores import refuse_unusable_name, score_pairs
+from scoring.scores import refuse_unusable_name, score_of_stored, score_pairs
 
 COLUMNS = Columns(("model", "prompt", "seed_i", "seed_j", "value"))
 MOST_SHOWN = 20  # faults
+SETS_OF_A_SLICE, LEAST_SETS = 100, 10  # each is scored by every metric
 DEFAULT_METRIC = "mean_of_pairs"
 _SAME = 1e-12
 
@@ -56,7 +64,9 @@ class _Reading:
     faults: list[str] = field(default_factory=list)
 
 
-def import_similarities(*, study: Study, path: Path, name: str, kind: Pairs, metric: str = "") -> SimilarityImport:
+def import_similarities(
+    *, study: Study, path: Path, name: str, kind: Pairs, metric: str = "", actor: User | None = None
+) -> SimilarityImport:
     """Store the values of a file with the columns model, prompt, seed_i, seed_j, value: a row for each pair of images.
 
     Sets may be missing; a set that is there has every pair once, or twice with the same value. kind: whether they are
@@ -73,16 +83,23 @@ def import_similarities(*, study: Study, path: Path, name: str, kind: Pairs, met
     _refuse(path, reading.faults)
     if not whole:
         raise Refused(f"{path} holds no similarities: there are no rows below its first line.")
-    with transaction.atomic():
-        new = _store(sha256, name, kind, reading.sets, whole)
-        for place in whole:
-            for spec in specs:
-                score_pairs(reading.sets[place], spec)
-        if new:
-            detail = {"file": path.name, "sha256": sha256, "similarities": name, "sets": new}
-            StudyEvent.objects.create(study=study, verb="similarities imported", detail=detail | kind.as_document())
+    found = [_stored_as(reading.sets[place], matrix, sha256, name, kind) for place, matrix in whole.items()]
+    _refuse_others(found)
+    for one, spec in product(found, specs):
+        score_of_stored(one, spec)  # refused before anything is stored
+    source = import_runs.begin(
+        study=study, kind=Import.Kind.SIMILARITIES, path=path, sha256=sha256, metric=name, actor=actor
+    )
+    with import_runs.removed_if_refused(source, remove_similarities):
+        in_slices(found, partial(_store_some, source, specs), most=SETS_OF_A_SLICE, least=LEAST_SETS)
+    count, new_count = source.similarities.count(), brought_alone(source).count()
+    if count:
+        detail = {"similarities": name, "sets": new_count, **kind.as_document()}
+        import_runs.finish(source, verb="similarities imported", row_count=count, detail=detail)
+    else:
+        import_runs.forget(source)
     missing = len(reading.sets) - len(whole)
-    return SimilarityImport(new, len(whole) - new, missing, tuple(spec.identity for spec in specs))
+    return SimilarityImport(new_count, len(whole) - new_count, missing, tuple(spec.identity for spec in specs))
 
 
 def _specs(study: Study, name: str, metric: str) -> list[MetricSpec]:
@@ -216,36 +233,65 @@ def _refuse(path: Path, faults: list[str]) -> None:
 
 
 # --- storing ------------------------------------------------------------------------------------
-def _store(
-    sha256: str, name: str, kind: Pairs, sets: Mapping[Place, ImageSet], whole: Mapping[Place, NDArray[np.float64]]
-) -> int:
-    """Store the matrices that are new; return how many. Raises Refused if a set has another one under the name."""
-    ids = {sets[place].pk: place for place in whole}
-    standing = {
-        row.image_set_id: row for row in PairwiseSimilarities.objects.filter(name=name, image_set__in=list(ids))
-    }
-    new = []
-    for pk, place in ids.items():
-        values = matrix_bytes(whole[place])
-        if (before := standing.get(pk)) is None:
-            new.append(
-                PairwiseSimilarities(
-                    image_set_id=pk,
-                    name=name,
-                    seeds=sorted(sets[place].seeds),
-                    values=values,
-                    are_distances=kind.are_distances,
-                    bandwidth=kind.bandwidth,
-                    file_sha256=sha256,
-                )
-            )
-        elif (bytes(before.values), before.are_distances, before.bandwidth) != (
-            values,
-            kind.are_distances,
-            kind.bandwidth,
-        ):
+def _stored_as(
+    image_set: ImageSet, matrix: NDArray[np.float64], sha256: str, name: str, kind: Pairs
+) -> PairwiseSimilarities:
+    return PairwiseSimilarities(
+        image_set=image_set,
+        name=name,
+        seeds=sorted(image_set.seeds),
+        values=matrix_bytes(matrix),
+        are_distances=kind.are_distances,
+        bandwidth=kind.bandwidth,
+        file_sha256=sha256,
+    )
+
+
+def _refuse_others(found: Sequence[PairwiseSimilarities]) -> dict[int, int]:
+    """Return which rows stand already, by the set. Raises Refused if a set has other values under the name."""
+    sets = {one.image_set_id: one for one in found}
+    standing = PairwiseSimilarities.objects.filter(name=found[0].name, image_set__in=sets)
+    for row in standing:
+        one = sets[row.image_set_id]
+        if (bytes(row.values), row.are_distances, row.bandwidth) != (one.values, one.are_distances, one.bandwidth):
             raise Refused(
-                f'{place[0]}, "{place[1]}" has other similarities under {name}: import these under another name.'
+                f"{one.image_set} has other similarities under {one.name}: import these under another name, or take "
+                "the former ones back first."
             )
+    return {row.image_set_id: row.pk for row in standing}
+
+
+def _store_some(source: Import, specs: Sequence[MetricSpec], some: Sequence[PairwiseSimilarities]) -> None:
+    import_runs.hold(source)
+    known = _refuse_others(some)
+    new = [one for one in some if one.image_set_id not in known]
     PairwiseSimilarities.objects.bulk_create(new)
-    return len(new)
+    source.similarities.add(*new)
+    link(source, PairwiseSimilarities.objects.filter(pk__in=known.values()))
+    for one, spec in product(some, specs):
+        score_pairs(one.image_set, spec)
+    import_runs.count_rows(source, len(new))
+
+
+def remove_similarities(source: Import) -> None:
+    """Remove the similarities of an import that this process holds, and the scores computed from them.
+
+    Those that another import brought too stay.
+    """
+    ids = list(source.similarities.values_list("pk", flat=True))
+    in_slices(ids, partial(_remove_some, source), least=SMALL_ROWS)
+
+
+def _remove_some(source: Import, ids: Sequence[int]) -> None:
+    import_runs.hold(source)
+    going = let_go(source, ids)
+    scores_by(source.metric, going.values("image_set")).delete()
+    going.delete()
+
+
+def scores_by(name: str, image_sets: QuerySet[Any]) -> QuerySet[SetScore]:
+    """Return the scores of the sets that were computed from the similarities of this name."""
+    computed = SetScore.objects.filter(image_set__in=image_sets, source=SetScore.Source.COMPUTED)
+    metrics = computed.order_by().values_list("metric", flat=True).distinct()
+    # Not by the database: SQLite's LIKE takes small and capital letters for the same.
+    return computed.filter(metric__in=[metric for metric in metrics if metric.endswith(f"/pairs:{name}")])

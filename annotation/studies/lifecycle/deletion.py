@@ -17,13 +17,13 @@ from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 from annotation.models import Annotator, Answer, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
 from annotation.models.annotator import PEOPLE
 from annotation.studies.comparisons import comparisons_of, image_sets_of, set_ids
+from annotation.studies.imports.similarity_import import scores_by
 from annotation.studies.lifecycle.pipeline_jobs import cancel_unused
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import GeneratedImage, ImageSet
 from jobs.refusals import Refused
 from jobs.wording import counted
-from scoring.models import SetScore
 
 logger = logging.getLogger(__name__)
 SETS_AT_ONCE = 200
@@ -113,11 +113,19 @@ def _delete(kind: type[Model], ids: Sequence[int]) -> None:
 
 
 def _remove_scores(study: Study) -> None:
-    """Remove the scores that were imported for this study, unless another study shows the same image sets."""
-    for source in study.imports.filter(kind=Import.Kind.SCORES):
-        elsewhere = comparisons_of(source.scores.values("image_set")).exclude(study=study)
-        own = source.scores.exclude(image_set__in=set_ids(elsewhere))
-        in_slices(list(own.values_list("pk", flat=True)), partial(_delete, SetScore), least=SMALL_ROWS)
+    """Remove scores and similarities imported for this study, unless another study shows the same image sets."""
+    for source in study.imports.exclude(kind=Import.Kind.VOTES):
+        rows = source.similarities if source.kind == Import.Kind.SIMILARITIES else source.scores
+        elsewhere = comparisons_of(rows.values("image_set")).exclude(study=study)
+        own = list(rows.exclude(image_set__in=set_ids(elsewhere)).values_list("pk", flat=True))
+        in_slices(own, partial(_remove_rows, source, rows.model), least=SMALL_ROWS)
+
+
+def _remove_rows(source: Import, kind: type[Model], ids: Sequence[int]) -> None:
+    rows = kind._default_manager.filter(pk__in=ids)
+    if source.kind == Import.Kind.SIMILARITIES:
+        scores_by(source.metric, rows.values("image_set")).delete()
+    rows.delete()
 
 
 def _remove_comparisons(comparison_ids: Sequence[int]) -> None:

@@ -6,7 +6,8 @@ completes it.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.contrib.auth.models import User
@@ -72,6 +73,19 @@ def count_rows(source: Import, new_count: int) -> None:
 
 class TakenOver(Refused):
     """Another process has taken the import over, so this one must leave its rows alone."""
+
+
+@contextmanager
+def removed_if_refused(source: Import, remove: Callable[[Import], None]) -> Iterator[None]:
+    """Remove the rows of an import that is refused half-way, and the import. remove: removes the rows."""
+    try:
+        yield
+    except TakenOver:
+        raise
+    except Refused:
+        remove(source)
+        forget(source)
+        raise
 
 
 @in_turn

@@ -1,14 +1,18 @@
 """Store and remove the rows of imported votes, a slice at a time, with the counters of their comparisons."""
 
-from collections.abc import Collection, Sequence
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter, itemgetter
 
+from django.db.models import Case, Exists, OuterRef, Value, When
+
 from annotation.models import Annotator, Assignment, Import, ImportedAssignment, Study, Vote
 from annotation.models.annotator import BY_FILE
 from annotation.voting import slots
-from annotation.voting.imports import import_runs
+from annotation.voting.imports import import_runs, shared_votes
 from annotation.voting.imports.vote_line import FileVote, Place
 from annotation.voting.storage.bulk_rows import insert_rows
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
@@ -20,6 +24,7 @@ _COPIED = ("left_model", "are_sides_known", "known_choice", "replaced_count", "r
 _COPIED_TO_VOTE = ("choice", "state", "shown_at", "voted_at", "response_ms", "exclusion_reason", "ordered_at")
 _copied, _copied_to_vote = attrgetter(*_COPIED), attrgetter(*_COPIED_TO_VOTE)
 _LATER = timedelta(microseconds=1)
+_OWN_VOTES = Vote.objects.filter(assignment=OuterRef("pk"))
 
 
 def answers_of(votes: Sequence[FileVote]) -> list[Answer]:
@@ -30,32 +35,39 @@ def answers_of(votes: Sequence[FileVote]) -> list[Answer]:
     return list(answers.values())
 
 
-def store(source: Import, study: Study, answers: Sequence[Answer], now: datetime) -> dict[int, int]:
+def store(
+    source: Import, study: Study, answers: Sequence[Answer], now: datetime, stored: Collection[uuid.UUID] = ()
+) -> dict[int, int]:
     """Store some assignments and their votes, in the transaction of a slice.
 
+    stored: the ids of votes that another file brought already; they become votes of this import too.
     Returns how many slots each comparison had left; nothing for an external study, whose overlap grows.
     """
     annotators = _annotators(study, answers)
     free_counts = slots.lock_free_counts({answer[0].comparison_id for answer in answers})
     firsts = {_key(answer[0], annotators): answer for answer in answers}
+    before = _assignments(firsts)
+    fresh = {key: answer for key, answer in firsts.items() if key not in before}
+    shared = set(ImportedAssignment.objects.filter(pk__in=before.values()).values_list("pk", flat=True))
+    shared_votes.link_first(shared)
+    _insert_assignments(fresh, now)
     known = _assignments(firsts)
-    _insert_assignments({key: answer for key, answer in firsts.items() if key not in known}, now)
-    known = _assignments(firsts)
-    _count_images({known[key]: answer[0] for key, answer in firsts.items() if answer[0].replaced_count})
+    _count_images({known[key]: answer[0] for key, answer in fresh.items() if answer[0].replaced_count})
     given = [(known[key], vote) for key, answer in firsts.items() for vote in answer]
-    _insert_votes(given, now)
-    already = set(ImportedAssignment.objects.filter(pk__in=known.values()).values_list("pk", flat=True))
+    _insert_votes([(pk, vote) for pk, vote in given if vote.vote_id not in stored], now)
+    shared_votes.link(source, [vote.vote_id for pk, vote in given if pk in shared])
+    _update_states(shared)
     insert_rows(
         ImportedAssignment,
         ("assignment", "left_seeds", "right_seeds"),
         [
             (known[key], answer[0].left_seeds, answer[0].right_seeds)
             for key, answer in firsts.items()
-            if known[key] not in already
+            if known[key] not in shared
         ],
         {"source": source.pk},
     )
-    slots.add(_tallies(answers))
+    slots.add(_tallies(firsts, fresh, stored))
     return {} if study.source == Study.Source.EXTERNAL else free_counts
 
 
@@ -137,25 +149,42 @@ def _insert_votes(given: Sequence[tuple[int, FileVote]], now: datetime) -> None:
     )
 
 
-def _tallies(answers: Sequence[Answer]) -> dict[int, slots.Tally]:
+def _update_states(assignments: Collection[int]) -> None:
+    """Set the state of assignments whose votes changed: by the vote that counts, as `_state`."""
+    of_one = Vote.objects.filter(assignment=OuterRef("pk"))
+    stands, is_late = (Exists(of_one.filter(state=state)) for state in (Vote.State.STANDING, Vote.State.LATE))
+    state = Case(
+        When(stands, then=Value(Assignment.State.VOTED)),
+        When(is_late, then=Value(Assignment.State.LATE)),
+        default=Value(Assignment.State.RELEASED),
+    )
+    if assignments:
+        Assignment.objects.filter(pk__in=assignments).update(state=state)
+
+
+def _tallies(
+    answers: Mapping[Key, Answer], fresh: Collection[Key], stored: Collection[uuid.UUID]
+) -> dict[int, slots.Tally]:
+    """Return what the new votes, and the new assignments, `fresh`, add to the counters of their comparisons."""
     tallies: dict[int, slots.Tally] = {}
-    for answer in answers:
+    for key, answer in answers.items():
         if answer[0].kind == Assignment.Kind.MAIN:
             tally = tallies.setdefault(answer[0].comparison_id, slots.Tally())
-            tally.left_lead += 1 if answer[0].left_model == "a" else -1
+            if key in fresh:
+                tally.left_lead += 1 if answer[0].left_model == "a" else -1
             for vote in answer:
-                if vote.state == Vote.State.STANDING:
+                if vote.state == Vote.State.STANDING and vote.vote_id not in stored:
                     tally.count(choice=vote.choice, left_model=vote.left_model, is_excluded=bool(vote.exclusion_reason))
     return tallies
 
 
 # --- remove -------------------------------------------------------------------------------------
 def remove_votes(source: Import, *, least_overlap: int | None = None) -> None:
-    """Remove all votes of an import that this process works on, and its annotators who have no other votes.
+    """Remove the votes of an import that this process works on, and its annotators who have no other votes.
 
-    least_overlap: see `slots.add`.
+    Votes that another import brought too stay. least_overlap: see `slots.add`.
     """
-    rows = list(ImportedAssignment.objects.filter(source=source).values_list("pk", flat=True))
+    rows = list(shared_votes.assignments_of(source).order_by("pk").values_list("pk", flat=True))
     in_slices(rows, partial(_remove_some, source, least_overlap), least=SMALL_ROWS)
     idle = Annotator.objects.filter(study=source.study_id, kind=Annotator.Kind.IMPORTED, assignments=None)
     in_slices(list(idle.values_list("pk", flat=True)), partial(_remove_annotators, source), least=SMALL_ROWS)
@@ -164,24 +193,29 @@ def remove_votes(source: Import, *, least_overlap: int | None = None) -> None:
 def _remove_some(source: Import, least_overlap: int | None, assignment_ids: Sequence[int]) -> None:
     study = import_runs.hold(source)
     rows = Assignment.objects.filter(pk__in=assignment_ids)
+    votes = list(shared_votes.let_go(source, assignment_ids).values_list("pk", flat=True))
+    staying = set(rows.filter(Exists(_OWN_VOTES.exclude(pk__in=votes))).values_list("pk", flat=True))
+    going = set(assignment_ids) - staying
     simulated = set(rows.filter(annotator__kind=Annotator.Kind.SIMULATED).values_list("annotator", flat=True))
-    tallies = _stored_tallies(assignment_ids)
+    tallies = _stored_tallies(going, votes)
     slots.lock_free_counts(tallies)
-    Vote.objects.filter(assignment__in=assignment_ids).delete()
-    rows.delete()
+    Vote.objects.filter(pk__in=votes).delete()
+    Assignment.objects.filter(pk__in=going).delete()
+    shared_votes.hand_over(source, staying)
+    _update_states(staying)
     slots.add(tallies, sign=-1, least_overlap=least_overlap if study.source == Study.Source.EXTERNAL else None)
     Annotator.objects.filter(pk__in=simulated, assignments=None).delete()
 
 
-def _stored_tallies(assignment_ids: Sequence[int]) -> dict[int, slots.Tally]:
-    tallies: dict[int, slots.Tally] = {}
+def _stored_tallies(assignment_ids: Collection[int], vote_ids: Collection[uuid.UUID]) -> dict[int, slots.Tally]:
+    """Return what these assignments and votes add to the counters of their comparisons."""
+    tallies: dict[int, slots.Tally] = defaultdict(slots.Tally)
     main = Assignment.objects.filter(pk__in=assignment_ids, kind=Assignment.Kind.MAIN)
     for comparison_id, left_model in main.values_list("comparison_id", "left_model"):
-        tally = tallies.setdefault(comparison_id, slots.Tally())
-        tally.left_lead += 1 if left_model == Assignment.Side.A else -1
-    votes = Vote.objects.filter(assignment__in=main, state=Vote.State.STANDING).order_by()
+        tallies[comparison_id].left_lead += 1 if left_model == Assignment.Side.A else -1
+    votes = Vote.objects.filter(pk__in=vote_ids, assignment__kind=Assignment.Kind.MAIN, state=Vote.State.STANDING)
     fields = ("assignment__comparison_id", "choice", "assignment__left_model", "excluded_at")
-    for comparison_id, choice, left_model, excluded_at in votes.values_list(*fields):
+    for comparison_id, choice, left_model, excluded_at in votes.order_by().values_list(*fields):
         tallies[comparison_id].count(choice=choice, left_model=left_model, is_excluded=excluded_at is not None)
     return tallies
 

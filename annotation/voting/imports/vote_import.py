@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,13 +11,14 @@ from typing import cast
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.models.annotator import BY_FILE
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.imports.imported_rows import Answer, answers_of, in_order, remove_votes, store
+from annotation.voting.imports.shared_votes import brought_by_others, same_file, votes_of
 from annotation.voting.imports.vote_file import VoteFile, VoteFileFault, read_votes
 from annotation.voting.imports.vote_line import AS_WRITTEN, FileComparison, FileVote, Names, Place, StudyWords
 from annotation.voting.rules import VotingRules
@@ -68,18 +69,13 @@ def import_votes(
     sha256 = file_sha256(path)
     file = read_votes(path, _words(study, rules), names)
     source = import_runs.begin(study=study, kind=Import.Kind.VOTES, path=path, sha256=sha256, actor=actor)
-    try:
-        return _import(source, path, file, names, now)
-    except import_runs.TakenOver:
-        raise
-    except IntegrityError:
-        _give_up(source)
-        raise Refused(
-            f"Nothing was imported from {path}: votes with the same ids were stored at the same moment; try again."
-        ) from None
-    except Refused:
-        _give_up(source)
-        raise
+    with import_runs.removed_if_refused(source, remove_votes):
+        try:
+            return _import(source, path, file, names, now)
+        except IntegrityError:
+            raise Refused(
+                f"Nothing was imported from {path}: votes with the same ids were stored at the same moment; try again."
+            ) from None
 
 
 def _words(study: Study, rules: VotingRules) -> StudyWords:
@@ -109,19 +105,41 @@ def _import(source: Import, path: Path, file: VoteFile, names: Names, now: datet
     new = in_order(new, imported_at=source.created_at, taken=_orders_here(source.study))
     if file.is_export:  # pseudonyms count the annotators in the order in which they came
         new.sort(key=lambda vote: (len(vote.annotator), vote.annotator))
-    in_slices(answers_of(new), partial(_store_some, source, path, now), least=SMALL_ROWS)
-    votes = Vote.objects.filter(assignment__imported__source=source).count()
-    if not votes:
+    shared = _shared_votes(source, file.votes)
+    stored = {vote.vote_id for vote in shared}
+    in_slices(answers_of([*shared, *new]), partial(_store_some, source, path, now, stored), least=SMALL_ROWS)
+    # Of the whole file, also if a process that was killed stored a part of it.
+    count = votes_of(source).count()
+    row_count = count + brought_by_others(source).count()
+    if not row_count:
         import_runs.forget(source)
         return VoteImport(0, len(file.votes), 0, file.unused, file.repeated, file.nameless)
-    # Of the whole file, also if a process that was killed stored a part of it.
     theirs = Assignment.objects.filter(annotator=OuterRef("pk"))
-    annotators = _annotators(source.study).filter(Exists(theirs.filter(imported__source=source)))
+    annotators = _annotators(source.study).filter(
+        Exists(theirs.filter(Q(imported__source=source) | Q(votes__files__source=source)))
+    )
     known = annotators.filter(Exists(theirs.exclude(imported__source=source))).count()
-    detail = {"votes": votes, "annotators": annotators.count(), **_detail(file, names, known)}
-    import_runs.finish(source, verb="votes imported", row_count=votes, detail=detail)
+    detail = {"votes": count, "annotators": annotators.count(), **_detail(file, names, known)}
+    if row_count > count:
+        detail["votes_stored_already"] = row_count - count
+    import_runs.finish(source, verb="votes imported", row_count=row_count, detail=detail)
     strangers = annotators.count() - known
-    return VoteImport(votes, len(file.votes) - votes, strangers, file.unused, file.repeated, file.nameless)
+    return VoteImport(count, len(file.votes) - count, strangers, file.unused, file.repeated, file.nameless)
+
+
+def _shared_votes(source: Import, votes: Sequence[FileVote]) -> list[FileVote]:
+    """Return the votes that another file brought already, with the ids under which they are stored."""
+    here = Vote.objects.filter(assignment__imported__source__study=source.study_id).order_by()
+    stored = set(here.values_list("pk", flat=True))
+    if not stored:
+        return []
+    stored.difference_update(same_file(source).order_by().values_list("pk", flat=True))
+    both = ((vote, _renamed(vote, source.study)) for vote in votes)
+    return [
+        next(one for one in pair if one.vote_id in stored)
+        for pair in both
+        if any(one.vote_id in stored for one in pair)
+    ]
 
 
 def _detail(file: VoteFile, names: Names, known: int) -> dict[str, object]:
@@ -275,17 +293,14 @@ def beyond_overlap(new: Iterable[FileVote], free_counts: dict[int, int]) -> list
     return faults
 
 
-def _store_some(source: Import, path: Path, now: datetime, answers: Sequence[Answer]) -> None:
+def _store_some(
+    source: Import, path: Path, now: datetime, stored: Collection[uuid.UUID], answers: Sequence[Answer]
+) -> None:
     study = import_runs.hold(source)
     _refuse_state(study)
-    rooms = store(source, study, answers, now)
+    rooms = store(source, study, answers, now, stored)
     import_runs.count_rows(source, sum(map(len, answers)))
-    faults = beyond_overlap((vote for answer in answers for vote in answer), rooms) if rooms else []
+    new = (vote for answer in answers for vote in answer if vote.vote_id not in stored)
+    faults = beyond_overlap(new, rooms) if rooms else []
     if faults:
         raise VoteFileFault(path, faults)
-
-
-def _give_up(source: Import) -> None:
-    """Remove the votes that were stored before the fault was found."""
-    remove_votes(source)
-    import_runs.forget(source)

@@ -89,7 +89,7 @@ def test_prompts_may_be_missing_and_come_with_another_file(study: Study, tmp_pat
     )
     rest = scores_file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\nprompt 3,1,2\nprompt 2,1,2\n")
     assert import_scores(study=study, path=rest, metric="m", higher_is_more_consistent=True).new_count == 2
-    assert [(one.kind, one.row_count) for one in study.imports.all()] == [("scores", 1), ("scores", 2)]
+    assert [(one.kind, one.row_count) for one in study.imports.all()] == [("scores", 1), ("scores", 3)]
 
 
 def test_what_other_programs_write(study: Study, tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
 """Taking back imports, and deleting studies in which nobody took part. Votes of people stay."""
 
 import logging
+import uuid
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, ImportedVote, Study, Vote
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.current import current_manifest
-from annotation.studies.imports import image_removal, score_import
+from annotation.studies.imports import image_removal, score_import, similarity_import
 from annotation.studies.imports.image_removal import imported_sets
 from annotation.studies.imports.taking_back import take_back
 from annotation.studies.lifecycle.transitions import advance, close
@@ -22,8 +26,8 @@ from annotation.voting.imports import imported_rows, vote_import
 from annotation.voting.imports.vote_import import import_votes
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from jobs.refusals import Refused
-from scoring.models import SetScore
-from scoring.scores import record_imported_scores
+from scoring.models import PairwiseSimilarities, SetScore
+from scoring.scores import record_imported_scores, score_pairs
 from tests.annotation.studies.test_commands import typed
 from tests.annotation.voting.open_studies import assert_invariants
 from tests.factories import import_sets, make_study
@@ -78,6 +82,73 @@ def test_votes_are_taken_back_file_by_file(external: Study, tmp_path: Path) -> N
     assert typed("import_votes", "study", file(tmp_path, VOTES)).startswith("study: 3 votes of 2 new")
 
 
+def test_votes_that_two_files_hold_stay_until_the_last_is_taken_back(tmp_path: Path) -> None:
+    study = make_study(source="external", annotation={"overlap": 1})
+    empty = counters(study)
+    rows = [f"ann,prompt 1,Alpha,{uuid.uuid4()}\n", f"ann,prompt 2,Beta,{uuid.uuid4()}\n"]
+    rows += [f"{name},prompt 1,Beta,{uuid.uuid4()}\n" for name in ("ben", "cat")]
+    head = "annotator,prompt,choice,vote_id\n"
+    typed("import_votes", "study", file(tmp_path, head + "".join(rows[:3]), "one.csv"))
+    only = counters(study)
+    said = typed("import_votes", "study", file(tmp_path, head + "".join(rows[1:]), "two.csv"), "--same-people")
+    assert said == "study: 1 vote of 1 new annotator imported, 2 were stored already.\n"
+    both = counters(study)
+    first, second = Import.objects.all()
+    assert (first.row_count, second.row_count) == (3, 3)
+    said = typed("take_back", "study", first.pk)
+    assert "  1 vote of 1 imported annotator\n  2 votes stay, since another import has the same\n" in said
+    typed("take_back", "study", second.pk, "--yes")
+    assert counters(study) == only
+    typed("import_votes", "study", tmp_path / "two.csv", "--same-people")
+    assert counters(study) == both
+    typed("take_back", "study", first.pk, "--yes")
+    second = study.imports.get()
+    whole = {str(pk) for pk in Vote.objects.values_list("pk", flat=True)}
+    assert whole == {row.strip().rpartition(",")[2] for row in rows[1:]}
+    assert_invariants(study)
+    assert study.events.filter(verb="votes taken back").last().detail == {  # type: ignore[union-attr]
+        "file": "one.csv",
+        "sha256": first.sha256,
+        "votes": 1,
+        "also_in_another_import_and_so_kept": 2,
+    }
+    # The same file brings nothing; another file that holds nothing new is an import of its own.
+    typed("import_votes", "study", tmp_path / "two.csv")
+    assert study.imports.count() == 1
+    typed("import_votes", "study", file(tmp_path, head + rows[3], "part.csv"))
+    typed("take_back", "study", second.pk, "--yes")
+    assert Annotator.objects.get().label == "cat"
+    assert_invariants(study)
+    typed("take_back", "study", study.imports.get().pk, "--yes")
+    assert counters(study) == empty
+    assert not ImportedVote.objects.exists()
+
+
+def test_a_vote_that_a_later_export_adds_to_an_undone_one_goes_with_that_export(tmp_path: Path) -> None:
+    study = make_study(source="external", annotation={"overlap": 1})
+    vote, other = uuid.uuid4(), uuid.uuid4()
+    head = "annotator,prompt,choice,left_model,vote_id,simulated,kind,known_choice,replaced_images,state\n"
+    undone = f"ann,prompt 1,left,Alpha,{vote},0,main,,0,superseded\n"
+    typed("import_votes", "study", file(tmp_path, head + undone, "early.csv"))
+    only = counters(study)
+    assert Assignment.objects.get().state == "released"
+    late = file(tmp_path, f"{head}{undone}ann,prompt 1,right,Alpha,{other},0,main,,0,standing\n", "late.csv")
+    typed("import_votes", "study", late, "--same-people")
+    assert Assignment.objects.get().state == "voted"
+    assert_invariants(study)
+    early, later = Import.objects.all()
+    typed("take_back", "study", later.pk, "--yes")
+    assert (counters(study), Vote.objects.get().pk, Assignment.objects.get().state) == (only, vote, "released")
+    typed("import_votes", "study", late, "--same-people")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ImportedVote.objects.create(vote_id=vote, source=early)
+    typed("take_back", "study", early.pk, "--yes")
+    assert Vote.objects.count() == 2
+    assert_invariants(study)
+    typed("take_back", "study", study.imports.get().pk, "--yes")
+    assert not Assignment.objects.exists()
+
+
 def test_the_report_changes_with_what_is_taken_back(external: Study, tmp_path: Path) -> None:
     typed("import_votes", "study", file(tmp_path, VOTES))
     before = cached_report(external)
@@ -102,7 +173,7 @@ def test_a_live_study_counts_as_before_and_keeps_the_votes_of_people(tmp_path: P
 
 
 def test_a_number_that_is_not_there(external: Study) -> None:
-    assert typed("take_back", "study") == "Study has no imported votes or scores.\n"
+    assert typed("take_back", "study") == "Study has no imported votes, scores or similarities.\n"
     with pytest.raises(CommandError, match=r"Study has no import 7; \S+ \S*manage\.py take_back study lists them"):
         typed("take_back", "study", 7)
     with pytest.raises(CommandError, match="There is no study 'sea'"):
@@ -258,6 +329,126 @@ def test_scores_are_taken_back_file_by_file(tmp_path: Path) -> None:
     assert SetScore.objects.count() == 6
     with pytest.raises(Refused, match="was taken back already"):
         take_back(source=second)
+
+
+def test_scores_that_two_files_hold_stay_until_the_last_is_taken_back(tmp_path: Path) -> None:
+    study = make_study(state="closed")
+    metric = ("--metric", "m", "--higher-is-more-consistent")
+    head, rows = "prompt,score_a,score_b\n", ["prompt 1,1,2\n", "prompt 2,3,4\n", "prompt 3,5,6\n"]
+    typed("import_scores", "study", file(tmp_path, head + rows[0] + rows[1], "one.csv"), *metric)
+    said = typed("import_scores", "study", file(tmp_path, head + rows[1] + rows[2], "two.csv"), *metric)
+    assert said.startswith("m: 1 comparison scored, 1 had these scores already.")
+    first, second = Import.objects.all()
+    said = typed("take_back", "study", first.pk, "--yes")
+    assert "  scores of 1 comparison by m\n  1 comparison stays, since another import has the same" in said
+    assert sorted(SetScore.objects.filter(metric="m").values_list("value", flat=True)) == [3, 4, 5, 6]
+    event = study.events.get(verb="scores taken back")
+    assert (event.detail["comparisons"], event.detail["also_in_another_import_and_so_kept"]) == (1, 1)
+    # The same file brings nothing; another file that holds nothing new is an import of its own.
+    typed("import_scores", "study", tmp_path / "two.csv", *metric)
+    assert [one.pk for one in study.imports.all()] == [second.pk]
+    typed("import_scores", "study", file(tmp_path, head + rows[1], "part.csv"), *metric)
+    typed("take_back", "study", second.pk, "--yes")
+    assert sorted(SetScore.objects.filter(metric="m").values_list("value", flat=True)) == [3, 4]
+    typed("take_back", "study", study.imports.get().pk, "--yes")
+    assert not SetScore.objects.filter(metric="m").exists()
+
+
+# --- similarities -------------------------------------------------------------------------------
+def similarities_of(*values: tuple[str, str, float]) -> str:
+    rows = [f"{model},{prompt},0,1,{value}\n" for model, prompt, value in values]
+    return "model,prompt,seed_i,seed_j,value\n" + "".join(rows)
+
+
+def test_similarities_are_taken_back_with_the_scores_computed_from_them(tmp_path: Path) -> None:
+    study = make_study(state="ready")
+    make_study(state="ready", slug="other")  # shows the same image sets
+    whole = [(model, "prompt 1", value) for model, value in (("Alpha", 0.25), ("Beta", 0.5))]
+    one = file(tmp_path, similarities_of(*whole), "pairs.csv")
+    two = file(tmp_path, similarities_of(whole[1], ("Beta", "prompt 2", 0.75)), "more.csv")
+    typed("import_similarities", "study", one, "--name", "d")
+    typed("import_similarities", "study", one, "--name", "D")  # another name, to the letter
+    typed("import_similarities", "study", two, "--name", "d", "--metric", "worst_pair")
+    first, capital, second = Import.objects.all()
+    listed = typed("take_back", "study").splitlines()
+    assert [line.split(" (")[0] for line in listed] == [
+        f"{first.pk}: similarities of 2 sets under d from pairs.csv",
+        f"{capital.pk}: similarities of 2 sets under D from pairs.csv",
+        f"{second.pk}: similarities of 2 sets under d from more.csv",
+    ]
+    assert "study has imported similarities; take those back first" in typed("take_back_images", "Alpha")
+    said = typed("take_back", "study", first.pk, "--yes")
+    assert (
+        "  similarities of 1 set under d\n  1 score by mean_of_pairs/pairs:d, computed from them\n"
+        "  the same similarities and scores in the study other, which shows the same image sets\n"
+        "  1 set stays, since another import has the same\n"
+    ) in said
+    left = sorted(SetScore.objects.filter(metric__contains="pairs:").values_list("metric", "value"))
+    assert left == [
+        ("mean_of_pairs/pairs:D", 25.0),
+        ("mean_of_pairs/pairs:D", 50.0),
+        ("mean_of_pairs/pairs:d", 50.0),
+        ("worst_pair/pairs:d", 50.0),
+        ("worst_pair/pairs:d", 75.0),
+    ]
+    event = study.events.get(verb="similarities taken back")
+    assert event.detail == {
+        "file": "pairs.csv",
+        "sha256": first.sha256,
+        "similarities": "d",
+        "sets": 1,
+        "also_in_another_import_and_so_kept": 1,
+    }
+    changed = file(tmp_path, similarities_of(("Alpha", "prompt 1", 0.5)), "new.csv")
+    assert "of 1 set imported, 0 had" in typed("import_similarities", "study", changed, "--name", "d")
+    take_back(source=second)
+    assert sorted(PairwiseSimilarities.objects.values_list("name", flat=True)) == ["D", "D", "d"]
+    Study.objects.filter(slug="other").delete()
+    typed("delete_study", "study", "--yes")
+    assert not PairwiseSimilarities.objects.exists()
+    assert not SetScore.objects.filter(metric__contains="pairs:").exists()
+
+
+def test_similarities_of_earlier_versions_get_a_number(tmp_path: Path) -> None:
+    study = make_study(state="closed")
+    pairs = file(tmp_path, similarities_of(("Alpha", "prompt 1", 0.25)), "pairs.csv")
+    typed("import_similarities", "study", pairs, "--name", "d")
+    before = study.imports.values_list("kind", "state", "file_name", "sha256", "metric", "row_count").get()
+    study.imports.all().delete()
+    number = import_module("annotation.migrations.0028_earlier_similarities").number_earlier_imports
+    number(apps, None)
+    assert study.imports.values_list("kind", "state", "file_name", "sha256", "metric", "row_count").get() == before
+    typed("take_back", "study", study.imports.get().pk, "--yes")
+    assert not PairwiseSimilarities.objects.exists()
+    number(apps, None)
+    assert not study.imports.exists()
+
+
+def test_similarities_that_were_stopped_half_way_are_completed_or_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(state="closed")
+    path = file(tmp_path, similarities_of(("Alpha", "prompt 1", 0.25), ("Beta", "prompt 1", 0.5)), "pairs.csv")
+    score, calls = score_pairs, []
+
+    def score_once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return score(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(similarity_import, "score_pairs", score_once)
+        patch.setattr("annotation.voting.storage.slices.FIRST_SIZE", 1)
+        patch.setattr(similarity_import, "LEAST_SETS", 1)
+        with pytest.raises(KeyboardInterrupt):
+            typed("import_similarities", "study", path, "--name", "d")
+    with pytest.raises(CommandError, match=r"Only a part of pairs\.csv"):
+        typed("report", "study")
+    assert typed("import_similarities", "study", path, "--name", "d").startswith("d: similarities of 2 sets imported")
+    typed("take_back", "study", study.imports.get().pk, "--yes")
+    assert not PairwiseSimilarities.objects.exists()
+    assert SetScore.objects.count() == 6
 
 
 # --- images -------------------------------------------------------------------------------------
