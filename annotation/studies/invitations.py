@@ -1,6 +1,7 @@
 """Invite people to a study with personal links, many at once."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from annotation.studies.kept_apart import refuse_people_of_pilots
 from annotation.voting.annotators import invite
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
+from jobs.wording import hidden_character, quoted
 
 MOST_AT_ONCE = 500
 LABEL_LENGTH = 200
@@ -22,8 +24,8 @@ def invite_all(
 ) -> list[Annotator]:
     """Create a personal link for each label, or `count` links labelled by numbers that go on from the annotators.
 
-    Refused if the study is over, or for no label, too many, one that is empty or too long, or one of a person who took
-    part in a pilot of the study.
+    Refused if the study is over, or for no label, too many, one that is empty, too long, given twice or that of another
+    link, one with a character that nobody sees, or one of a person who took part in a pilot of the study.
     """
     if study.is_over:
         raise Refused(f"{study} is over: nobody can be invited any more.")
@@ -31,14 +33,31 @@ def invite_all(
         raise Refused(f"{study} takes no votes here: its votes are imported.")
     if not 1 <= (len(labels) or count) <= MOST_AT_ONCE:
         raise Refused(f"count: give a number of links or labels, from 1 to {MOST_AT_ONCE} at once.")
-    first = study.annotators.count() + 1
-    chosen = [label.strip() for label in labels] or [str(number) for number in range(first, first + count)]
-    if any(not 1 <= len(label) <= LABEL_LENGTH for label in chosen):
-        raise Refused(f"labels: each label has 1 to {LABEL_LENGTH} letters.")
+    taken = set(study.annotators.filter(kind=Annotator.Kind.PERSONAL).values_list("label", flat=True))
+    free = (str(number) for number in itertools.count(study.annotators.count() + 1) if str(number) not in taken)
+    chosen = [label.strip() for label in labels] or list(itertools.islice(free, count))
+    _refuse_labels(study, chosen, taken)
     refuse_people_of_pilots(study, labels)
     made = [invite(study=study, label=label) for label in chosen]
     record("invited", study=study, actor=actor, personal_links=len(made))
     return made
+
+
+def _refuse_labels(study: Study, labels: Sequence[str], taken: Collection[str]) -> None:
+    for number, label in enumerate(labels):
+        if not 1 <= len(label) <= LABEL_LENGTH:
+            raise Refused(f"labels: each label has 1 to {LABEL_LENGTH} letters.")
+        if hidden_character(label):
+            raise Refused(
+                f"labels: {quoted(label)} has a character that nobody sees: a label is one line of visible letters."
+            )
+        if label in labels[:number]:
+            raise Refused(f"labels: {quoted(label)} is given twice: each link needs a label of its own.")
+        if label in taken:
+            raise Refused(
+                f"labels: {quoted(label)} is the label of a personal link of {study} already: send that link, or give "
+                "another label."
+            )
 
 
 def invited(study: Study) -> QuerySet[Annotator]:

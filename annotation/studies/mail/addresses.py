@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from jobs.refusals import Refused
+from jobs.wording import hidden_character, quoted
 
 LONGEST_LABEL = 200
 
@@ -56,4 +57,7 @@ def _checked(address: str, label: str, place: str) -> Recipient:
         raise Refused(f"{place} is not an e-mail address: write name@example.org or Ada <name@example.org>.") from None
     if len(lower) > 254 or len(label) > LONGEST_LABEL:
         raise Refused(f"{place} is too long.")
-    return Recipient(lower, " ".join(label.split()))
+    label = " ".join(label.split())
+    if hidden_character(label):
+        raise Refused(f"{place} has a name with a character that nobody sees: {quoted(label)}.")
+    return Recipient(lower, label)

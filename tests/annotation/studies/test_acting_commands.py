@@ -45,6 +45,18 @@ def test_people_are_invited() -> None:
         with pytest.raises(CommandError, match="from 1 to 500 at once"):
             said("invite", "study", "--count", count)
     assert [act.verb for act in history(study)].count("invited") == 2
+    for labels, fault in {
+        ("Cleo\nBob",): r'"Cleo\[U\+000A\]Bob" has a character that nobody sees',
+        ("Cleo", "An\u200bn"): r'"An\[U\+200B\]n" has a character that nobody sees',
+        ("Cleo", "Bob", "Cleo "): '"Cleo" is given twice',
+        ("Cleo", "=Ada"): '"=Ada" is the label of a personal link of Study already',
+    }.items():
+        with pytest.raises(CommandError, match=f"labels: {fault}"):
+            said("invite", "study", *(f"--label={label}" for label in labels))
+    assert study.annotators.count() == 3
+    said("invite", "study", "--label", "6")
+    made = json.loads(said("invite", "study", "--count", "2", "--format", "json"))
+    assert [one["label"] for one in made] == ["5", "7"]
 
 
 def test_a_study_is_shared() -> None:
