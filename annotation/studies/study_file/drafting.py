@@ -93,13 +93,14 @@ def values_in(text: str) -> dict[str, str]:
     'x\\ny'
     """
     data = toml_document(text)
-    return {name: _shown(_get(data, path)) for name, (path, _kind) in FIELDS.items()}
+    return {name: _shown(_get(data, path), kind) for name, (path, kind) in FIELDS.items()}
 
 
 def with_values(text: str, values: Mapping[str, str]) -> str:
     """Return the study file with the form's values in it; an empty value removes its key. Comments are lost.
 
-    A number that cannot be read stays in the file as it was typed, so that the file's own fault names it.
+    A number that cannot be read stays in the file as it was typed, so that the file's own fault names it. A value that
+    says what the file says already changes nothing, and a prompt that stays keeps its cluster.
 
     >>> with_values('name = "A"', {"overlap": "5"})
     'name = "A"\\n\\n[annotation]\\noverlap = 5\\n'
@@ -107,7 +108,13 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
     data = toml_document(text)
     for name, value in values.items():
         path, kind = FIELDS[name]
-        _put(data, path, _parsed(value, kind))
+        before, parsed = _get(data, path), _parsed(value, kind)
+        if parsed == _parsed(_shown(before, kind), kind):
+            continue
+        if isinstance(before, list) and kind is list:
+            tables = {item.get("text"): item for item in before if isinstance(item, dict)}
+            parsed = [tables.get(line, line) for line in parsed]
+        _put(data, path, parsed)
     return tomli_w.dumps(data, multiline_strings=True)
 
 
@@ -131,13 +138,15 @@ def _put(data: dict[str, Any], path: Path, value: Any) -> None:
         data[path[-1]] = value
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, kind: type) -> str:
+    """Return a value as its field shows it: a list of prompts in lines, one of seeds in one line."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "on" if value else ""
     if isinstance(value, list):
-        return "\n".join(str(item.get("text", "")) if isinstance(item, dict) else str(item) for item in value)
+        texts = (str(item.get("text", "")) if isinstance(item, dict) else str(item) for item in value)
+        return ("\n" if kind is list else ", ").join(texts)
     return str(value)
 
 
@@ -150,6 +159,7 @@ def _parsed(value: str, kind: type) -> Any:
     if not stripped:
         return None
     try:
-        return kind(stripped)
+        is_seeds = kind is int and "," in stripped
+        return [kind(part) for part in stripped.split(",")] if is_seeds else kind(stripped)
     except ValueError:
         return stripped

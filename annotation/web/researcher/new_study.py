@@ -71,7 +71,7 @@ class Draft:
 
     def faults_of_fields(self) -> dict[str, str]:
         """Return the first fault of each field of the form; one of an item belongs to its list."""
-        names = {".".join(key): name for name, (key, _kind) in FIELDS.items()}
+        names = {".".join(key): name for name, (key, _kind) in FIELDS.items()} | {"slug": "name"}
         found: dict[str, str] = {}
         for fault in self.faults:
             key = fault.key.partition("[")[0]
@@ -118,7 +118,8 @@ def _first_text(request: HttpRequest, account: User) -> str:
     if slug := request.GET.get("from", ""):
         study = get_object_or_404(visible_studies(account, needed=Role.EDITOR), slug=slug)
         manifest = current_manifest(study)
-        return write_study_file(manifest.model_copy(update={"slug": f"{manifest.slug[:90]}-copy"}))
+        text = write_study_file(manifest.model_copy(update={"name": f"{manifest.name} (copy)"}))
+        return re.sub(r"^slug = .*\n", "", text, count=1, flags=re.MULTILINE)  # drawn from the name, also a later one
     start = STARTS.get(request.GET.get("start", ""), STARTS["checkpoints"])
     return start.text
 
@@ -217,7 +218,7 @@ def _costs(request: HttpRequest, draft: Draft) -> list[dict[str, str]]:
         rows.append(_row("Images", f"{found.image_count:,}", _machine_time(found)))
     if found.vote_count:
         basis = "as votes took here so far" if found.is_measured else "assumed"
-        minutes = f"{counted(found.annotator_count, 'annotator')}, about {found.annotator_minutes:.0f} min each"
+        minutes = f"{counted(found.annotator_count, 'annotator')}, {_minutes(found.annotator_minutes)} each"
         rows.append(
             _row("Votes", f"{found.vote_count:,}", f"{minutes}: {found.seconds_per_vote:.0f} s a vote, {basis}")
         )
@@ -238,7 +239,16 @@ def _machine_time(costs: Costs) -> str:
     minutes = costs.machine_minutes
     if minutes is None:
         return "how long is known once these models have made an image here"
-    return f"about {minutes:.0f} min on one card, as these models took here lately"
+    return f"{_minutes(minutes)} on one card, as these models took here lately"
+
+
+def _minutes(minutes: float) -> str:
+    """Return a time in words.
+
+    >>> _minutes(0.3), _minutes(1.6)
+    ('under 1 min', 'about 2 min')
+    """
+    return f"about {minutes:.0f} min" if minutes >= 1 else "under 1 min"
 
 
 def _pay(costs: Costs, typed: str) -> tuple[str, str]:

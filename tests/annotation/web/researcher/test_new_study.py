@@ -169,12 +169,31 @@ def test_the_page_says_what_the_models_need_and_how_many_prompts_there_are(resea
 
 def test_an_earlier_study_is_a_start_for_its_editors_only(researcher: Client, models: None) -> None:
     make_study(slug="first", state="draft")
-    assert "first-copy" in researcher.get("/studies/new/?from=first").content.decode()
+    page = researcher.get("/studies/new/?from=first").content.decode()
+    assert 'value="First (copy)"' in page
+    assert "slug = " not in page
     other = Client()
     other.force_login(User.objects.create_superuser("admin"))
     User.objects.filter(username="researcher").get().study_shares.update(role="viewer")
     assert researcher.get("/studies/new/?from=first").status_code == 404
     assert other.get("/studies/new/?from=first").status_code == 200
+
+
+def test_what_the_form_does_not_change_stays_in_the_file(researcher: Client, models: None) -> None:
+    """An earlier study has its seeds as a list, and its prompts may have clusters."""
+    clustered = "[prompts]\nlist = [{text = 'a cat', cluster = 'pets'}, {text = 'a hut', cluster = 'houses'}]"
+    text = filled(seeds="5, 9, 4294967295", per_set="").replace("[prompts]", "[old]") + clustered
+    text = text.replace("[old]\nlist = [\n    \"a lighthouse\",\n    \"two cats\",\n]\n", "")
+    shown = researcher.post("/studies/new/check", {"file": text}).json()["values"]
+    assert (shown["seeds"], shown["prompts"]) == ("5, 9, 4294967295", "a cat\na hut")
+    sent = {"file": text, "from_form": "1", **shown, "name": "Renamed", "prompts": "a hut\r\na dog\r\n"}
+    answer = researcher.post("/studies/new/check", sent).json()
+    assert answer["faults"] == []
+    study = researcher.post("/studies/new/", {"file": answer["file"], "create": "1"})
+    assert study.status_code == 302
+    manifest = current_manifest(Study.objects.get())
+    assert manifest.seeds == (5, 9, 4294967295)
+    assert [(prompt.text, prompt.cluster) for prompt in manifest.prompts] == [("a hut", "houses"), ("a dog", "")]
 
 
 def test_costs_are_measured_where_they_can_be() -> None:
