@@ -85,6 +85,8 @@ TEMPLATES = [
     },
 ]
 
+FORM_RENDERER = "config.form_rendering.FormRenderer"
+
 # --- database -----------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'semblance.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

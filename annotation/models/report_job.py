@@ -29,7 +29,8 @@ class ReportJob(WatchedJob):
     `reports.report_jobs.report_jobs` says when it is due again. pair: the keys of two models, joined by a comma; empty:
     the whole study. stamp: hash of the study's counts and states when the latest report was requested. sha256: of
     everything that went into the finished report, which is also the name of its file; empty before the first report,
-    and kept while the next one is computed.
+    and kept while the next one is computed. result: of a closed study, what its report found, in one sentence for the
+    list of studies; result_votes: the standing votes that it rests on.
     """
 
     task_name = "annotation.tasks.make_report"
@@ -39,6 +40,8 @@ class ReportJob(WatchedJob):
     pair = models.CharField(max_length=101, blank=True, default="")
     stamp = models.CharField(max_length=64)
     sha256 = models.CharField(max_length=64, blank=True)
+    result = models.TextField(blank=True, default="")
+    result_votes = models.PositiveIntegerField(default=0)
 
     class Meta(WatchedJob.Meta):
         constraints: ClassVar = [

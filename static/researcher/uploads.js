@@ -117,6 +117,7 @@ form.addEventListener("submit", async (event) => {
     status.textContent = "Choose a file first.";
     return;
   }
+  let isSent = false;
   button.disabled = true;
   sending.hidden = false;
   status.textContent = "";
@@ -125,12 +126,14 @@ form.addEventListener("submit", async (event) => {
   try {
     await send(files);
     status.textContent = "Everything is sent and waits for its import; you may leave this page.";
+    isSent = true;
   } catch (error) {
     status.textContent = error.message;
   }
   button.disabled = false;
   sending.hidden = true;
-  watch();
+  await watch();
+  if (isSent) status.textContent = "The import has ended; the list says how.";
 });
 
 list.addEventListener("click", async (event) => {

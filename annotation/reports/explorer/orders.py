@@ -68,7 +68,7 @@ def _by_split(row: ComparisonRow) -> tuple[float, ...]:
 
 ORDERS = {
     "disagreement": Order(
-        "Disagreement of votes and metric",
+        "Clearest disagreement",
         "First the comparisons whose votes and metric name different models, both clearly: the lead in votes, as a "
         "share of the votes, times the margin.",
         _by_disagreement,

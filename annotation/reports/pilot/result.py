@@ -216,7 +216,10 @@ def _plan(end: str, agree: float, found: Asked) -> PilotPlan:
     overlap = question.design.overlap
     person = person_of(agree, tie_share=question.assumptions.tie_share)
     if person is None:
-        why = "two votes agree no more often than two coins, so no number of comparisons would show anything"
+        why = (
+            f"annotators who agree in {100 * agree:.0f} % (the {end} end of the interval) agree no more often than two "
+            "coins, so no number of comparisons would show anything"
+        )
         return PilotPlan(end, agree, None, overlap, None, None, None, None, why)
     try:
         chosen = _recommended(replace(question, assumptions=replace(question.assumptions, person=person)))

@@ -7,6 +7,7 @@ study is unchanged. The result of a pilot comes from its report once it is close
 from datetime import timedelta
 
 from django.contrib.auth.models import User
+from django.db.models import Sum
 from django.utils import timezone
 
 from annotation.models import Annotator, ReportFileJob, ReportJob, Study
@@ -91,9 +92,21 @@ def run_report_job(job: ReportJob, lease: Lease) -> None:
     if _withdrawn_count(job.study) != withdrawn:
         delete_report(cached.sha256)
         raise SetBack("An annotator withdrew meanwhile, so it is made again.", pause=timedelta(0), is_counted=False)
-    claimed_row(job).update(sha256=cached.sha256, stamp=stamp, percent=100, step="")
+    result, votes = _result(job, cached.report)
+    claimed_row(job).update(sha256=cached.sha256, stamp=stamp, percent=100, step="", result=result, result_votes=votes)
     if before not in ("", cached.sha256) and not ReportJob.objects.filter(sha256=before).exists():
         delete_report(before)
+
+
+def _result(job: ReportJob, report: AgreementReport) -> tuple[str, int]:
+    """Return what the report of a closed study by its own metric found, in one sentence, and the votes it rests on."""
+    study = job.study
+    own_metric = choose_metric(tuple(scored_by(study)), manifest=current_manifest(study), wanted="")
+    if report.study.state != Study.State.CLOSED or job.pair or job.metric != own_metric or not report.results:
+        return "", 0
+    return report.verdict[0].sentence if report.verdict else "", study.comparisons.aggregate(votes=Sum("vote_count"))[
+        "votes"
+    ] or 0
 
 
 def _withdrawn_count(study: Study) -> int:

@@ -225,7 +225,7 @@ def _costs(request: HttpRequest, draft: Draft) -> list[dict[str, str]]:
         rows.append(_row("Pay", *_pay(found, request.POST.get("pay", USUAL_PAY))))
     low, high = found.interval
     if draft.manifest.has_two_models and low is not None and high is not None:
-        label = f"Interval of an agreement of {100 * EXPECTED_AGREEMENT:.0f} %"
+        label = f"Interval of an agreement of {100 * EXPECTED_AGREEMENT:.0f}\N{NO-BREAK SPACE}%"
         note = f"95 %, {counted(found.comparison_count, 'comparison')}"
         rows.append(_row(label, f"{100 * low:.0f} to {100 * high:.0f} %", note))
     return rows

@@ -76,7 +76,8 @@ def _pilots_page(request: HttpRequest, study: Study, form: PilotForm, status: in
         "tab": "pilot",
         "form": form if may_have_pilot(study) else None,
         "pilots": own.filter(pilot_of=study).order_by("-pk"),
-        "prompt_count": len(current_manifest(study).prompts),
+        "prompt_count": (prompt_count := len(current_manifest(study).prompts)),
+        "is_too_small": prompt_count < 2 * LEAST_PROMPTS,
     }
     return render(request, "web/researcher/pilots.html", context, status=status)
 

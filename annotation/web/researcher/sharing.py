@@ -37,7 +37,9 @@ class ShareForm(forms.Form):
 
     account = forms.CharField(label="Account", max_length=150, help_text="The name with which the person logs in.")
     role = forms.ChoiceField(
-        label="Role", choices=[*((role.value, f"{role.label}: {MEANING[role]}") for role in Role), ("none", "No role")]
+        label="Role",
+        choices=[*Role.choices, ("none", "No role")],
+        help_text=" ".join(f"{role.label}: {MEANING[role]}." for role in Role),
     )
 
 

@@ -1,5 +1,6 @@
 """The list of studies: those that are shared with the account, with search, filters and pages."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -7,14 +8,14 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Comparison, Study, StudyShare
+from annotation.models import Comparison, Notice, ReportJob, Study, StudyShare
 from annotation.studies.lifecycle.quality_watch import alarms_of
 from annotation.studies.sharing import Role, archive, visible_studies
 from annotation.web.access.guard import researcher_page
@@ -50,11 +51,11 @@ def studies(request: HttpRequest) -> HttpResponse:
     rows = _selected(visible, account, chosen).prefetch_related("study_models")
     page = Paginator(rows.order_by("-created_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
     shown = list(page.object_list)
-    alarms = alarms_of(shown)
+    alarms, notices, results = alarms_of(shown), _notices(shown), _results(shown)
     context: dict[str, Any] = {
         "form": form,
         "page": page,
-        "rows": [(study, alarms[study.pk]) for study in shown],
+        "rows": [(study, alarms[study.pk], notices.get(study.pk, []), results.get(study.pk)) for study in shown],
         "is_choosing": bool(chosen),
         "has_studies": bool(shown) or visible.exists(),
         "query": f"{urlencode(chosen)}&" if chosen else "",
@@ -63,10 +64,30 @@ def studies(request: HttpRequest) -> HttpResponse:
     return render(request, "web/researcher/studies.html", context)
 
 
+def _notices(studies: Sequence[Study]) -> dict[int, list[str]]:
+    """Return what needs attention in each study, by its id; the list has the alarms themselves."""
+    found: dict[int, list[str]] = {}
+    going_on = Notice.objects.filter(study__in=studies, ended_at=None).exclude(kind=Notice.Kind.ALARM)
+    for study_id, words in going_on.order_by("pk").values_list("study_id", "words"):
+        found.setdefault(study_id, []).append(words)
+    return found
+
+
+def _results(studies: Sequence[Study]) -> dict[int, tuple[int, str]]:
+    """Return the votes of each closed study's latest report, and what it found, by the study's id."""
+    closed = [study for study in studies if study.state == Study.State.CLOSED]
+    jobs = ReportJob.objects.filter(study__in=closed).exclude(result="")
+    return {pk: (votes, result) for pk, votes, result in jobs.values_list("study_id", "result_votes", "result")}
+
+
 def _selected(rows: QuerySet[Study], account: User, chosen: dict[str, str]) -> QuerySet[Study]:
     # A subquery: grouping the studies by their comparisons would sort whole rows and lose the index of the order.
     own = Comparison.objects.filter(study=OuterRef("pk")).order_by().values("study")
-    rows = rows.annotate(vote_count=Coalesce(Subquery(own.annotate(total=Sum("vote_count")).values("total")), 0))
+    wanted = Case(When(decided_at=None, then=F("overlap")), default=F("vote_count"))
+    sums = {"vote_count": Sum("vote_count"), "wanted_count": Sum(wanted)}
+    rows = rows.annotate(
+        **{name: Coalesce(Subquery(own.annotate(total=total).values("total")), 0) for name, total in sums.items()}
+    )
     rows = rows.filter(archived_at__isnull="archived" not in chosen)
     if words := chosen.get("words"):
         rows = rows.filter(Q(name__icontains=words) | Q(slug__icontains=words))

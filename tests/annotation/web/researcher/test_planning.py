@@ -91,6 +91,15 @@ def test_what_has_no_answer_says_why_beside_the_form(researcher: Client, change:
     assert researcher.get(CURVES, ASKED | change).status_code == 404
 
 
+def test_a_fault_in_a_folded_field_opens_the_fold_and_has_the_focus(researcher: Client) -> None:
+    """The browser checks nothing by itself: it could not focus a field of a closed fold, and would say nothing."""
+    page = researcher.get(PAGE, ASKED | {"level": "", "power": ""}).content.decode()
+    assert re.search(r'<form method="get"[^>]* novalidate>', page)
+    assert "<details open>\n  <summary>Assumptions" in page
+    assert re.findall(r'name="(\w+)"[^>]* autofocus', page) == ["level"]
+    assert "autofocus" not in researcher.get(PAGE).content.decode()
+
+
 def test_a_study_s_page_leads_to_the_form_with_its_design(researcher: Client) -> None:
     study = make_study(comparisons=4, annotation={"overlap": 3, "early_stopping": True, "allocation": "split"})
     address = f"{PAGE}?study={study.slug}"

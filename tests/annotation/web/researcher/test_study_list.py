@@ -5,8 +5,11 @@ import re
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
-from annotation.models import ApiToken
+from annotation.models import ApiToken, Notice
+from tests.annotation.reports.voted_studies import Plan as VotedPlan
+from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.factories import make_study, member
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +35,20 @@ def test_the_list_is_searched_filtered_and_without_the_archived(researcher: Clie
     researcher.post("/studies/old-cats/archive/")
     assert listed(researcher, "?words=old") == ["old-cats"]
     assert "No study matches" in researcher.get("/studies/?words=birds").content.decode()
+
+
+def test_the_list_says_how_far_a_study_is_what_was_found_and_what_needs_attention(researcher: Client) -> None:
+    make_study(slug="cats", state="open", comparisons=2, annotation={"overlap": 3})
+    study = make_voted_study(VotedPlan([["A", "A", "B"], ["B", "B", "B"]], [(2.0, 1.0), (2.0, 1.0)], slug="dogs"))
+    Notice.objects.create(study=study, kind="jobs_failed", words="Jobs failed.", began_at=timezone.now())
+    assert "chose the model" not in researcher.get("/studies/").content.decode()
+    researcher.get("/studies/dogs/report/")
+    page = researcher.get("/studies/").content.decode()
+    assert '>0 <span class="quiet">of 6</span></td>' in page
+    assert "SCS chose the model with more votes of people on 1 of 2 comparisons." in page
+    assert '<span class="attention">Jobs failed.</span>' in page
+    study.comparisons.filter(position=0).update(vote_count=2, votes_a=1)  # as after a withdrawal
+    assert "chose the model" not in researcher.get("/studies/").content.decode()
 
 
 def test_an_account_lists_what_is_shared_with_it() -> None:
