@@ -41,8 +41,8 @@ def section(model: CrossedModel, facts: Facts) -> Section:
     text = (
         f"The crossed model takes the votes one by one. The log odds of a vote for {a} depend on the margin, on the "
         "side, and on prompts and annotators, who are drawn at random and independent of each other. It is a "
-        "cumulative logit model if ties were voted, fitted by a Laplace approximation. It says what a new annotator on "
-        "a new prompt would do, and why."
+        "cumulative logit model if ties were voted, fitted by a Laplace approximation and corrected by the next "
+        "term of its expansion. It says what a new annotator on a new prompt would do, and why."
     )
     if model.reason:
         return Section("crossed-model", _TITLE, (text, f"{UNDEFINED.capitalize()}: {model.reason}."))

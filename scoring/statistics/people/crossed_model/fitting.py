@@ -1,7 +1,7 @@
 """Maximum likelihood of the crossed model, the covariance of its parameters, and limits by the profile likelihood."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ _AT_ZERO = 0.02  # a smaller standard deviation is tried at zero
 _NO_LOSS = 1e-5  # of log-likelihood: what zero may cost
 _MOST_GAIN = 0.01  # of twice the log-likelihood by one more step, at a maximum
 _STEP = 1e-4  # of finite differences of the gradient
+_LONG_STEP = 1e-3  # of finite differences of the next term of Laplace's expansion
+_MOST_CORRECTED = 0.25  # of a parameter, or of one if it is smaller: very few votes have no use for an expansion
 _SETTLED = 1e-3  # the largest derivative at the maximum
 _SETTLED_PROFILE = 0.03  # the same times a standard error, while a limit is searched
 _CLOSE = 0.002  # of a limit
@@ -72,6 +74,30 @@ def fit(design: Design, in_model: NDArray[np.bool_]) -> Fit:
     if gradient[is_free] @ covariance[np.ix_(is_free, is_free)] @ gradient[is_free] > _MOST_GAIN:
         raise NoFiniteFit(int(np.abs(gradient * is_free).argmax()))
     return Fit(found, value, is_free, covariance)
+
+
+def corrected(design: Design, fitted: Fit) -> Fit:
+    """Return the fit after one step to the maximum of the likelihood with the next term of Laplace's expansion.
+
+    With five votes on a prompt Laplace's approximation alone finds .80 where the standard deviation of prompts is .90.
+    Standard deviations at zero stay there: the term is even in each of them. The covariance stays.
+
+    >>> ones, groups = np.ones((12, 1)), (np.repeat(range(4), 3), range(4), [0, 1, 2] * 4)
+    >>> design = Design.of([1, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0], np.zeros((12, 0)), groups, ones)
+    >>> float(corrected(design, fit(design, np.array([True, False, False]))).parameters[1].round(2))  # of prompts
+    1.71
+    """
+    likelihood, slopes = Laplace(design), np.zeros(len(fitted.parameters))
+    for index in np.flatnonzero(fitted.is_free):
+        step = np.zeros(len(slopes))
+        step[index] = _LONG_STEP
+        up, down = (likelihood.next_term(fitted.parameters + sign * step) for sign in (1, -1))
+        slopes[index] = (up - down) / (2 * _LONG_STEP)
+    step = fitted.covariance @ slopes
+    share = _MOST_CORRECTED / np.max(np.abs(step) / np.maximum(1, np.abs(fitted.parameters)), initial=_MOST_CORRECTED)
+    parameters = fitted.parameters + share * step
+    parameters[design.fixed_count :] = np.maximum(parameters[design.fixed_count :], 0)
+    return replace(fitted, parameters=parameters)
 
 
 def _covariance(likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_]) -> Floats:
@@ -192,13 +218,15 @@ def _information(likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_])
 def profile_limits(design: Design, fitted: Fit, index: int, *, most_fall: float) -> tuple[float, float | None]:
     """Return the limits of a standard deviation where twice the log-likelihood has fallen by `most_fall`.
 
-    The lower one is zero if the fall at zero is smaller; the upper one is None if it lies above 10.
+    The log-likelihood is that with the next term of Laplace's expansion, and `fitted` is corrected by it. The lower
+    limit is zero if the fall at zero is smaller; the upper one is None if it lies above 10.
 
     >>> ones, groups = np.ones((12, 1)), (np.repeat(range(6), 2), range(6), [0, 1] * 6)
     >>> design = Design.of([1, 0] * 6, np.zeros((12, 0)), groups, ones)  # people never agree: prompts are at zero
-    >>> low, high = profile_limits(design, fit(design, np.array([True, False, False])), 1, most_fall=3.84)
+    >>> found = corrected(design, fit(design, np.array([True, False, False])))
+    >>> low, high = profile_limits(design, found, 1, most_fall=3.84)
     >>> low, round(high or 0, 1)
-    (0.0, 1.3)
+    (0.0, 1.4)
     """
     fall, value = _profile(design, fitted, index), float(fitted.parameters[index])
     low = _crossing(fall, value, 0.0, most_fall) if value and fall(0.0) > most_fall else 0.0
@@ -218,7 +246,10 @@ def _crossing(fall: Callable[[float], float], value: float, far: float, most_fal
 
 
 def _profile(design: Design, fitted: Fit, index: int) -> Callable[[float], float]:
-    """Return how far twice the log-likelihood falls if one standard deviation is held and the others follow."""
+    """Return how far twice the log-likelihood falls if one standard deviation is held and the others follow.
+
+    They follow Laplace's approximation, which the next term of its expansion moves little.
+    """
     likelihood, others = Laplace(design), fitted.is_free.copy()
     others[index] = False
     inverse = fitted.covariance
@@ -226,9 +257,10 @@ def _profile(design: Design, fitted: Fit, index: int) -> Callable[[float], float
         inverse = inverse - np.outer(inverse[index], inverse[index]) / inverse[index, index]
     at, settled = fitted.parameters.copy(), _SETTLED_PROFILE / float(fitted.errors.max())
 
-    def fall(scale: float) -> float:
+    def height(scale: float) -> float:
         at[index] = scale
         at[:] = _maximum(likelihood, at, others, inverse, gtol=settled)
-        return 2 * (fitted.log_likelihood - likelihood.value_and_gradient(at)[0])
+        return likelihood.value_and_gradient(at)[0] + likelihood.next_term(at)
 
-    return fall
+    top = height(float(fitted.parameters[index]))
+    return lambda scale: 2 * (top - height(scale))

@@ -15,7 +15,7 @@ from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.crossed_model import expected
 from scoring.statistics.people.crossed_model.expected import Parameters
-from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, fit, profile_limits
+from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, corrected, fit, profile_limits
 from scoring.statistics.people.crossed_model.many_votes import drawn, with_fixed_effects_of_all
 from scoring.statistics.people.crossed_model.problem import (
     CLUSTERS,
@@ -109,7 +109,7 @@ class CrossedModel:
 def crossed_model(
     votes: Votes, margin: ArrayLike, side: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
 ) -> CrossedModel:
-    """Fit the model by the Laplace approximation.
+    """Fit the model by the Laplace approximation, corrected by one step with the next term of its expansion.
 
     margin: (n,) score of A minus score of B. side: (v,) one half if A was shown left, minus one half if B, NaN if
     unknown. clusters: (n,) labels or None. resampling: its level, and its seed if a part of the votes is drawn.
@@ -140,7 +140,7 @@ def crossed_model(
 
 def _fitted(problem: Problem, resampling: Resampling) -> CrossedModel:
     part = replace(problem, design=drawn(problem.design, resampling.seed))
-    of_part = fit(part.design, problem.in_model)
+    of_part = corrected(part.design, fit(part.design, problem.in_model))
     of_all = of_part if part.design is problem.design else with_fixed_effects_of_all(problem.design, of_part)
     variances = tuple(VarianceOf(name, _variance(part, of_part, name, resampling.level)) for name in EFFECTS)
     found = replace(
@@ -224,7 +224,8 @@ def _wald(problem: Problem, fitted: Fit, weights: Floats, level: float) -> Estim
     design = problem.design
     value, error = float(weights @ fitted.parameters), float(np.sqrt(weights @ fitted.covariance @ weights))
     reach = _quantile(level, design.annotator_count) * error
-    return Estimate(value, value - reach, value + reach, level, design.comparison_count, "Wald, t over annotators")
+    n, method = design.comparison_count, "Wald, t over annotators, corrected Laplace"
+    return Estimate(value, value - reach, value + reach, level, n, method)
 
 
 def _quantile(level: float, groups: int) -> float:
@@ -251,14 +252,16 @@ def _variance(problem: Problem, fitted: Fit, name: str, level: float) -> Estimat
     scale, error, at = float(fitted.parameters[index]), float(fitted.errors[index]), _quantile(level, n)
     if scale > _FAR_FROM_ZERO * error > 0:
         factor = float(np.exp(2 * at * error / scale))
-        return Estimate(scale**2, scale**2 / factor, scale**2 * factor, level, n, "Wald, of the logarithm")
+        method = "Wald, of the logarithm, corrected Laplace"
+        return Estimate(scale**2, scale**2 / factor, scale**2 * factor, level, n, method)
+    method = "profile likelihood, corrected Laplace"
     try:
         low, high = profile_limits(design, fitted, index, most_fall=at**2)
     except NoFiniteFit:
         low, high = 0.0, None
     if high is None:
-        return Estimate(scale**2, None, None, level, n, "profile likelihood", "the votes do not bound it from above")
-    return Estimate(scale**2, low**2, high**2, level, n, "profile likelihood")
+        return Estimate(scale**2, None, None, level, n, method, "the votes do not bound it from above")
+    return Estimate(scale**2, low**2, high**2, level, n, method)
 
 
 def _parameters(problem: Problem, values: Floats) -> Parameters:
@@ -315,7 +318,7 @@ def _expected(problem: Problem, fitted: Fit, level: float) -> tuple[Estimate, Es
     reach = quantile * np.sqrt(variance) / (value * (1 - value))
     odds = np.log(value / (1 - value))
     low, high = 1 / (1 + np.exp(reach - odds)), 1 / (1 + np.exp(-reach - odds))
-    method = "delta method, logit, t over annotators"
+    method = "delta method, logit, t over annotators, corrected Laplace"
     first, second = (Estimate(float(value[k]), float(low[k]), float(high[k]), level, n, method) for k in (0, 1))
     return first, second
 

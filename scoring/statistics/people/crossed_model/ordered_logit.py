@@ -30,6 +30,12 @@ class OrderedLogit:
         """(v,) the derivative of `weight` by the latent value."""
         return -_curve(self.above) - _curve(self.below)
 
+    @property
+    def weight_curve(self) -> Floats:
+        """(v,) the second derivative of `weight` by the latent value."""
+        above, below = _density(self.above), _density(self.below)
+        return above * (1 - 6 * above) + below * (1 - 6 * below)
+
     def summed_by_threshold(self, category: Integers, leverage: Floats, response: Floats, count: int) -> Floats:
         """(count,) sums over votes of value' - leverage weight' / 2 - response slope', by each threshold's derivative.
 

@@ -142,7 +142,7 @@ def test_a_variance_at_zero_has_an_upper_limit() -> None:
     assert len(at_zero) >= 2
     for variance in at_zero:
         low, high = bounds(variance)
-        assert (low, variance.method) == (0, "profile likelihood")
+        assert (low, variance.method) == (0, "profile likelihood, corrected Laplace")
         assert 0 < high < 3
 
 

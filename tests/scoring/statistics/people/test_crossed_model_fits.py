@@ -10,7 +10,7 @@ from scipy import optimize
 from scipy.special import expit, gammaln
 
 from scoring.statistics.people.crossed_model.design import Design
-from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, fit, profile_limits
+from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, corrected, fit, profile_limits
 from scoring.statistics.people.crossed_model.laplace import Laplace
 
 # Contagious bovine pleuropneumonia: herd, incidence, size, period (Lesnoff et al., 2004; data set cbpp of lme4).
@@ -71,8 +71,11 @@ def test_the_fit_of_ordinal_to_wine() -> None:
     assert found.errors[4:6] == pytest.approx([0.5954, 0.5126], abs=1e-3)  # of the same output of ordinal
 
 
-def dense_log_likelihood(design: Design, parameters: np.ndarray) -> float:
-    """The Laplace approximation with one dense matrix of all random effects, and the chances as differences."""
+def dense_mode(design: Design, parameters: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """The height of the mode, its curvature, the scaled columns of all random effects, and the latent values.
+
+    With one dense matrix of all random effects, and the chances as differences.
+    """
     n, g, m, r = design.comparison_count, design.cluster_count, design.annotator_count, design.varying.shape[1]
     columns = np.zeros((len(design.category), n + g + m * r))
     rows = np.arange(len(columns))
@@ -82,12 +85,11 @@ def dense_log_likelihood(design: Design, parameters: np.ndarray) -> float:
         columns[rows, n + g + design.annotator * r + k] = design.varying[:, k]
     scales = parameters[design.fixed_count :]
     scaled = columns * np.concatenate([np.full(n, scales[0]), np.full(g, scales[1]), np.tile(scales[2:], m)])
-    ends = np.concatenate([[-np.inf], parameters[: design.threshold_count], [np.inf]])
     offset = design.fixed @ parameters[design.threshold_count : design.fixed_count]
 
     def parts(effects: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         latent = offset + scaled @ effects
-        above, below = expit(ends[design.category + 1] - latent), expit(ends[design.category] - latent)
+        above, below = chances(design, parameters, latent)
         slope = below * (1 - below) - above * (1 - above)
         slope, weight = slope / (above - below), above * (1 - above) + below * (1 - below)
         hessian = scaled.T @ (weight[:, np.newaxis] * scaled) + np.eye(len(effects))
@@ -98,7 +100,33 @@ def dense_log_likelihood(design: Design, parameters: np.ndarray) -> float:
         height, uphill, hessian = parts(effects)
         effects = effects + np.linalg.solve(hessian, uphill)
     height, _, hessian = parts(effects)
+    return height, hessian, scaled, offset + scaled @ effects
+
+
+def chances(design: Design, parameters: np.ndarray, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a category up to that of each vote, and below it."""
+    ends = np.concatenate([[-np.inf], parameters[: design.threshold_count], [np.inf]])
+    return expit(ends[design.category + 1] - latent), expit(ends[design.category] - latent)
+
+
+def dense_log_likelihood(design: Design, parameters: np.ndarray) -> float:
+    """The Laplace approximation."""
+    height, hessian, _, _ = dense_mode(design, parameters)
     return float(height - np.linalg.slogdet(hessian)[1] / 2)
+
+
+def dense_derivatives(design: Design, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The covariance of the votes' latent values, and third and fourth derivatives of each vote by differences."""
+    _, hessian, scaled, latent = dense_mode(design, parameters)
+
+    def log_chance(step: int) -> np.ndarray:
+        above, below = chances(design, parameters, latent + 0.02 * step)
+        return np.asarray(np.log(above - below))
+
+    down2, down, middle, up, up2 = (log_chance(step) for step in (-2, -1, 0, 1, 2))
+    third = (up2 - 2 * up + 2 * down - down2) / (2 * 0.02**3)
+    fourth = (up2 - 4 * up + 6 * middle - 4 * down + down2) / 0.02**4
+    return scaled @ np.linalg.solve(hessian, scaled.T), third, fourth
 
 
 def random_design(seed: int = 0) -> Design:
@@ -182,21 +210,63 @@ def test_the_package_glmm_fits_the_same() -> None:
 def test_limits_lie_where_the_likelihood_of_refits_has_fallen() -> None:
     """At each limit of a variance twice the log-likelihood of the best fit with it has fallen by as much as asked."""
     _, design = binary_votes()
-    found = fit(design, np.array([True, True, True]))
+    found = corrected(design, fit(design, np.array([True, True, True])))
+
+    def height(index: int, scale: float) -> float:
+        """The corrected log-likelihood where Laplace's is highest."""
+
+        def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = Laplace(design).value_and_gradient(np.insert(free, index, scale))
+            return -value, -np.delete(gradient, index)
+
+        held = optimize.minimize(loss, np.delete(found.parameters, index), jac=True, method="L-BFGS-B")
+        return -float(held.fun) + Laplace(design).next_term(np.insert(held.x, index, scale))
+
     lower = 0
     for index, most_fall in product((3, 4, 5), (0.5, 3.841)):
         low, high = profile_limits(design, found, index, most_fall=most_fall)
         assert high is not None
         lower += low > 0
         for limit in filter(None, (low, high)):
-
-            def loss(free: np.ndarray, index: int = index, limit: float = limit) -> tuple[float, np.ndarray]:
-                value, gradient = Laplace(design).value_and_gradient(np.insert(free, index, limit))
-                return -value, -np.delete(gradient, index)
-
-            held = optimize.minimize(loss, np.delete(found.parameters, index), jac=True, method="L-BFGS-B")
-            assert 2 * (found.log_likelihood + held.fun) == pytest.approx(most_fall, rel=0.03)
+            fall = 2 * (height(index, float(found.parameters[index])) - height(index, limit))
+            assert fall == pytest.approx(most_fall, rel=0.03)
     assert lower
+
+
+def test_the_next_term_of_the_expansion_equals_its_definition() -> None:
+    """With prompts, clusters and annotators, by one dense matrix; pairs on different comparisons count for little."""
+    design = random_design()
+    likelihood = Laplace(design)
+    covariance, third, fourth = dense_derivatives(design, PARAMETERS)
+    own = np.diag(covariance)
+    pairs = third @ ((own[:, np.newaxis] * covariance * own) / 8 + covariance**3 / 12) @ third
+    assert likelihood.next_term(PARAMETERS) == pytest.approx(fourth @ own**2 / 8 + pairs, abs=0.01)
+
+
+def log_likelihood_of_prompts(design: Design, threshold: float, scale: float) -> float:
+    """Binary votes with an effect of prompts and nothing else, integrated with 60 nodes."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    chance = expit(scale * nodes - threshold)
+    votes, of_a = np.bincount(design.comparison), design.by_comparison(design.category.astype(np.float64))
+    likely = chance ** of_a[:, np.newaxis] * (1 - chance) ** (votes - of_a)[:, np.newaxis]
+    return float(np.log(likely @ (weights / weights.sum())).sum())
+
+
+def test_the_correction_reaches_the_maximum_of_the_exact_likelihood() -> None:
+    """Where prompts alone vary the integral has one dimension: 3,000 prompts with five votes."""
+    rng = np.random.default_rng(8)
+    latent = 0.2 + 0.9 * rng.normal(size=3_000)[:, np.newaxis] + rng.logistic(size=(3_000, 5))
+    groups = (np.repeat(range(3_000), 5), range(3_000), np.tile(range(5), 3_000))
+    design = Design.of((latent > 0).ravel(), np.zeros((15_000, 0)), groups, np.ones((15_000, 1)))
+    found = fit(design, np.array([True, False, False]))
+    better = corrected(design, found)
+
+    def loss(at: np.ndarray) -> float:
+        return -log_likelihood_of_prompts(design, *at)
+
+    exact = optimize.minimize(loss, found.parameters[:2]).x
+    assert better.parameters[:2] == pytest.approx(exact, abs=0.01)
+    assert exact[1] - found.parameters[1] > 0.05
 
 
 def test_separated_votes_have_no_finite_fit() -> None:
