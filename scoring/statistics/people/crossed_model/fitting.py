@@ -93,9 +93,10 @@ def corrected(design: Design, fitted: Fit) -> Fit:
         step[index] = _LONG_STEP
         up, down = (likelihood.next_term(fitted.parameters + sign * step) for sign in (1, -1))
         slopes[index] = (up - down) / (2 * _LONG_STEP)
-    step = fitted.covariance @ slopes
-    share = _MOST_CORRECTED / np.max(np.abs(step) / np.maximum(1, np.abs(fitted.parameters)), initial=_MOST_CORRECTED)
-    parameters = fitted.parameters + share * step
+    inner = _to_inner(fitted.parameters, design)  # thresholds stay in order
+    move = np.linalg.solve(_by_gaps(fitted.parameters, design), fitted.covariance @ slopes)
+    share = _MOST_CORRECTED / np.max(np.abs(move) / np.maximum(1, np.abs(inner)), initial=_MOST_CORRECTED)
+    parameters = _to_parameters(inner + share * move, design)
     parameters[design.fixed_count :] = np.maximum(parameters[design.fixed_count :], 0)
     return replace(fitted, parameters=parameters)
 
@@ -134,14 +135,20 @@ def _maximum(
     thresholds in order.
     """
     design = likelihood.design
+    inner = _to_inner(at, design)
 
-    def loss(inner: Floats) -> tuple[float, Floats]:
-        every = _to_parameters(inner, at, is_free, design)
+    def parameters_of(free: Floats) -> Floats:
+        every = inner.copy()
+        every[is_free] = free
+        return _to_parameters(every, design)
+
+    def loss(free: Floats) -> tuple[float, Floats]:
+        every = parameters_of(free)
         value, gradient = likelihood.value_and_gradient(every)
         return -value, -(gradient @ _by_gaps(every, design))[is_free]
 
     def watch(intermediate_result: optimize.OptimizeResult) -> None:
-        _check_bounds(_to_parameters(intermediate_result.x, at, is_free, design), design)
+        _check_bounds(parameters_of(intermediate_result.x), design)
 
     if inverse is None:
         inverse = np.diag(1 / _rough_information(design))
@@ -149,22 +156,25 @@ def _maximum(
         to_gaps = np.linalg.inv(_by_gaps(at, design))
         inverse = to_gaps @ inverse @ to_gaps.T
         inverse = (inverse + inverse.T) / 2  # the optimiser refuses a matrix that rounding made asymmetric
-    inner = at.copy()
-    inner[1 : design.threshold_count] = np.log(np.diff(at[: design.threshold_count]))
     options: Any = {"hess_inv0": inverse[np.ix_(is_free, is_free)], "gtol": gtol}  # the stubs lack the first
     found = optimize.minimize(loss, inner[is_free], jac=True, method="BFGS", callback=watch, options=options)
-    parameters = _to_parameters(found.x, at, is_free, design)
+    parameters = parameters_of(found.x)
     parameters[design.fixed_count :] = np.abs(parameters[design.fixed_count :])  # the likelihood is even in them
     return parameters
 
 
-def _to_parameters(inner: Floats, at: Floats, is_free: NDArray[np.bool_], design: Design) -> Floats:
-    every = at.copy()
-    every[1 : design.threshold_count] = np.log(np.diff(at[: design.threshold_count]))
-    every[is_free] = inner
-    gaps = np.exp(every[1 : design.threshold_count])
-    every[: design.threshold_count] = np.cumsum(np.concatenate([every[:1], gaps]))
-    return every
+def _to_inner(parameters: Floats, design: Design) -> Floats:
+    """Return the parameters with the logarithms of the gaps in place of the thresholds after the first."""
+    inner = parameters.copy()
+    inner[1 : design.threshold_count] = np.log(np.diff(parameters[: design.threshold_count]))
+    return inner
+
+
+def _to_parameters(inner: Floats, design: Design) -> Floats:
+    parameters = inner.copy()
+    gaps = np.exp(inner[1 : design.threshold_count])
+    parameters[: design.threshold_count] = np.cumsum(np.concatenate([inner[:1], gaps]))
+    return parameters
 
 
 def _by_gaps(parameters: Floats, design: Design) -> Floats:
@@ -248,19 +258,25 @@ def _crossing(fall: Callable[[float], float], value: float, far: float, most_fal
 def _profile(design: Design, fitted: Fit, index: int) -> Callable[[float], float]:
     """Return how far twice the log-likelihood falls if one standard deviation is held and the others follow.
 
-    They follow Laplace's approximation, which the next term of its expansion moves little.
+    They follow Laplace's approximation, which the next term of its expansion moves little. Each search begins where
+    the nearest one between it and the estimate ended: with few votes the likelihood has other maxima further out, and
+    the fall would depend on the searches before.
     """
     likelihood, others = Laplace(design), fitted.is_free.copy()
     others[index] = False
     inverse = fitted.covariance
     if fitted.is_free[index]:  # of the others while this one is held
         inverse = inverse - np.outer(inverse[index], inverse[index]) / inverse[index, index]
-    at, settled = fitted.parameters.copy(), _SETTLED_PROFILE / float(fitted.errors.max())
+    settled, value = _SETTLED_PROFILE / float(fitted.errors.max()), float(fitted.parameters[index])
+    ends, heights = {value: fitted.parameters}, dict[float, float]()
 
     def height(scale: float) -> float:
-        at[index] = scale
-        at[:] = _maximum(likelihood, at, others, inverse, gtol=settled)
-        return likelihood.value_and_gradient(at)[0] + likelihood.next_term(at)
+        if scale not in heights:
+            inside = [one for one in ends if min(value, scale) <= one <= max(value, scale)]
+            at = ends[min(inside, key=lambda one: abs(one - scale))].copy()
+            at[index] = scale
+            ends[scale] = _maximum(likelihood, at, others, inverse, gtol=settled)
+            heights[scale] = likelihood.value_and_gradient(ends[scale])[0] + likelihood.next_term(ends[scale])
+        return heights[scale]
 
-    top = height(float(fitted.parameters[index]))
-    return lambda scale: 2 * (top - height(scale))
+    return lambda scale: 2 * (height(value) - height(scale))
