@@ -23,6 +23,7 @@ _MOST_CORRECTED = 0.25  # of a parameter, or of one if it is smaller: very few v
 _SETTLED = 1e-3  # the largest derivative at the maximum
 _SETTLED_PROFILE = 0.03  # the same times a standard error, while a limit is searched
 _CLOSE = 0.002  # of a limit
+_JUMP = 0.1  # of the root of the fall, within the accuracy of a limit
 
 
 class NoFiniteFit(Exception):  # noqa: N818 - it names what happened
@@ -229,7 +230,8 @@ def profile_limits(design: Design, fitted: Fit, index: int, *, most_fall: float)
     """Return the limits of a standard deviation where twice the log-likelihood has fallen by `most_fall`.
 
     The log-likelihood is that with the next term of Laplace's expansion, and `fitted` is corrected by it. The lower
-    limit is zero if the fall at zero is smaller; the upper one is None if it lies above 10.
+    limit is zero if the fall at zero is smaller; the upper one is None if it lies above 10. So are they where the fall
+    jumps: with few votes the approximation has other maxima further out, and says nothing of what lies between.
 
     >>> ones, groups = np.ones((12, 1)), (np.repeat(range(6), 2), range(6), [0, 1] * 6)
     >>> design = Design.of([1, 0] * 6, np.zeros((12, 0)), groups, ones)  # people never agree: prompts are at zero
@@ -239,28 +241,31 @@ def profile_limits(design: Design, fitted: Fit, index: int, *, most_fall: float)
     (0.0, 1.4)
     """
     fall, value = _profile(design, fitted, index), float(fitted.parameters[index])
-    low = _crossing(fall, value, 0.0, most_fall) if value and fall(0.0) > most_fall else 0.0
+    low = _crossing(fall, value, 0.0, most_fall) if value and fall(0.0) > most_fall else None
     far: float | None = max(value + 2 * float(fitted.errors[index]), 0.3)
     while far is not None and fall(far) < most_fall:
         far = value + 1.5 * (far - value) if far < MOST_SCALE else None
-    return low, None if far is None else _crossing(fall, value, far, most_fall)
+    return low or 0.0, None if far is None else _crossing(fall, value, far, most_fall)
 
 
-def _crossing(fall: Callable[[float], float], value: float, far: float, most_fall: float) -> float:
-    """Return where the fall, which is larger at `far`, reaches `most_fall`. Its root is nearly straight."""
+def _crossing(fall: Callable[[float], float], value: float, far: float, most_fall: float) -> float | None:
+    """Return where the fall, which is larger at `far`, reaches `most_fall`; None if it jumps over it.
+
+    Its root is nearly straight.
+    """
 
     def excess(scale: float) -> float:
         return float(np.sqrt(max(fall(scale), 0.0)) - np.sqrt(most_fall))
 
-    return float(optimize.brentq(excess, value, far, xtol=_CLOSE))
+    limit = float(optimize.brentq(excess, value, far, xtol=_CLOSE))
+    return limit if abs(excess(limit)) < _JUMP else None
 
 
 def _profile(design: Design, fitted: Fit, index: int) -> Callable[[float], float]:
     """Return how far twice the log-likelihood falls if one standard deviation is held and the others follow.
 
     They follow Laplace's approximation, which the next term of its expansion moves little. Each search begins where
-    the nearest one between it and the estimate ended: with few votes the likelihood has other maxima further out, and
-    the fall would depend on the searches before.
+    the nearest one between it and the estimate ended, so that the fall does not depend on the order of the searches.
     """
     likelihood, others = Laplace(design), fitted.is_free.copy()
     others[index] = False

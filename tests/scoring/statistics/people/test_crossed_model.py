@@ -146,6 +146,14 @@ def test_a_variance_at_zero_has_an_upper_limit() -> None:
         assert 0 < high < 3
 
 
+def test_very_few_votes_have_no_limit_where_the_profile_jumps() -> None:
+    """Beyond .95 of taste the approximation has its maximum elsewhere, with a sensitivity of six."""
+    found = simulated(replace(BINARY, cluster=0.0), n=30, votes=3, annotators=20, seed=74).model()
+    by_name = {part.name: part.variance for part in found.variances}
+    assert by_name["taste"].reason == "the votes do not bound it from above"
+    assert bounds(by_name["prompts"])[1] == pytest.approx(5.6, abs=0.1)
+
+
 def votes_of(truth: Parameters, margins: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Credits (studies, prompts, annotators) of everybody on every prompt; then agreement of two on each prompt."""
     studies, prompts, annotators = 400, 20, 6
