@@ -121,7 +121,7 @@ def _notices(data: UnsealedData) -> Iterator[str]:
     yield from notices(data)
     yield from map(sentence, leaks_of_metric(study_facts(data)))
     is_of_metric = data.manifest.annotation.stop_when_decided == "metric" and not is_about_another_metric(data)
-    if is_of_metric and ending(data)[0]:
+    if is_of_metric and ending(data).after_clusters:
         yield "The voting ended when the claim was decided: the agreement of such studies is too extreme on average."
 
 

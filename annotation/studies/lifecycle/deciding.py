@@ -41,8 +41,18 @@ def _is_unfinished(study: Study, manifest: Manifest, now: datetime) -> np.ndarra
     undoable = now - timedelta(seconds=manifest.annotation.undo_seconds)
     fresh = counted_votes().filter(assignment__comparison__study=study, received_at__gte=undoable)
     recent = set(fresh.values_list("assignment__comparison", flat=True))
+    return np.array([pk in recent or left > 0 for pk, left in _votes_left(study)], dtype=bool)
+
+
+def votes_left(study: Study) -> int:
+    """Return how many votes the comparisons still lack, without those that early stopping saves."""
+    return sum(left for _pk, left in _votes_left(study))
+
+
+def _votes_left(study: Study) -> list[tuple[int, int]]:
+    """Return the comparisons by position, each with the number of votes that it still lacks."""
     columns = study.comparisons.order_by("position").values_list("pk", "vote_count", "overlap", "decided_at")
-    return np.array([pk in recent or (have < wanted and not early) for pk, have, wanted, early in columns], dtype=bool)
+    return [(pk, 0 if early else max(0, wanted - have)) for pk, have, wanted, early in columns]
 
 
 def _margins(study: Study, manifest: Manifest, sets: np.ndarray) -> Floats:

@@ -20,7 +20,7 @@ from annotation.studies.imports.images_of_others import refuse_images_of_others
 from annotation.studies.lifecycle import pipeline_jobs
 from annotation.studies.lifecycle.amendments import raise_overlaps
 from annotation.studies.lifecycle.creation import Actor, complete_external, diffusion_model_of
-from annotation.studies.lifecycle.deciding import decision_so_far
+from annotation.studies.lifecycle.deciding import decision_so_far, votes_left
 from annotation.studies.lifecycle.endpoint_facts import generated_detail
 from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_trials, trial_faults
 from annotation.studies.sealing import WAITS, are_sealed_elsewhere
@@ -265,7 +265,11 @@ def _follow_the_evidence(study: Study, now: datetime) -> str:
     decision = decision_so_far(study, current_manifest(study), now)
     if decision.decided_after is None:
         return ""
-    detail = {"decided_after_clusters": decision.decided_after, "verdict": decision.verdict}
+    detail = {
+        "decided_after_clusters": decision.decided_after,
+        "verdict": decision.verdict,
+        "votes_saved": votes_left(study),
+    }
     is_closed = _end_the_voting(study, (State.OPEN,), now, actor=None, detail=detail)
     return f"closed: its claim is decided after {counted(decision.decided_after, 'cluster')}" if is_closed else ""
 

@@ -20,8 +20,8 @@ class Sequential:
 
     claim: "metric" or "models". rivals: the constant choices that the metric must beat. clusters: those that entered,
     of planned_clusters. comparisons: those of them that count. threshold: the e-value from which on a claim is shown.
-    agreement: of the metric, with a confidence sequence. saved_votes: not cast because the study stopped; 0 if it did
-    not stop. ended_after: the clusters that had decided the claim when the voting ended, 0 if it did not end for that
+    agreement: of the metric, with a confidence sequence. saved_votes: that the comparisons still lacked when the claim
+    was decided; 0 if the study did not stop. ended_after: the clusters that had decided the claim when the voting ended, 0 if it did not end for that
     reason. ended_with: the verdict then; empty in studies that ended before it was stored.
     """
 
@@ -53,12 +53,12 @@ def compute(analysed: Analysed) -> Sequential | None:
     a vote that was withdrawn since then does not take its cluster out.
     """
     data, outcome = analysed.data, analysed.outcome
-    ended_after, ended_with = ending(data)
+    ended = ending(data)
     manifest, order = data.manifest, data.manifest.turns()
     if order is None or is_about_another_metric(data):
         return None
     turn = np.array(order, dtype=np.int64)[data.comparisons.position]
-    entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < ended_after)
+    entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < ended.after_clusters)
     counts = outcome.is_analysed if manifest.annotation.stop_when_decided == "metric" else outcome.has_votes
     entries = Entries(outcome.people, outcome.metric, turn=turn, entered=entered, counts=counts)
     sums, sizes = credits_and_sizes(
@@ -73,9 +73,9 @@ def compute(analysed: Analysed) -> Sequential | None:
         planned_clusters=len(np.unique(turn)),
         comparisons=int((entered & counts).sum()),
         agreement=confidence_sequence(sums, sizes, most=largest_cluster(manifest), level=manifest.analysis.level),
-        saved_votes=_saved(data) if ended_after else 0,
-        ended_after=ended_after,
-        ended_with=ended_with,
+        saved_votes=_saved(data, ended) if ended.after_clusters else 0,
+        ended_after=ended.after_clusters,
+        ended_with=ended.verdict,
     )
 
 
@@ -91,15 +91,27 @@ def _is_complete(data: UnsealedData, counted: Integers) -> NDArray[np.bool_]:
     return (cast >= overlap) | (np.array(early, dtype=bool) & data.manifest.annotation.early_stopping)
 
 
-def ending(data: UnsealedData) -> tuple[int, str]:
-    """Return how many clusters had decided the claim when the voting ended, and the verdict; 0 and nothing if it did
-    not end for that reason."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the voting ended: after so many clusters, 0 if another reason ended it, and with which verdict.
+
+    saved_votes: None in studies that ended before it was stored; the verdict is empty in some of them.
+    """
+
+    after_clusters: int = 0
+    verdict: str = ""
+    saved_votes: int | None = None
+
+
+def ending(data: UnsealedData) -> Ending:
+    """Return how the voting ended if the claim was decided."""
     for event in data.events:
         if event.verb == "closed" and event.detail.get("decided_after_clusters"):
-            return int(event.detail["decided_after_clusters"]), str(event.detail.get("verdict", ""))
-    return 0, ""
+            detail = event.detail
+            return Ending(detail["decided_after_clusters"], detail.get("verdict", ""), detail.get("votes_saved"))
+    return Ending()
 
 
-def _saved(data: UnsealedData) -> int:
+def _saved(data: UnsealedData, ended: Ending) -> int:
     planned = data.manifest.annotation.overlap * len(data.comparisons)
-    return max(0, planned - len(data.votes))
+    return max(0, planned - len(data.votes)) if ended.saved_votes is None else ended.saved_votes

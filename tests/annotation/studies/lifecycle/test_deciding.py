@@ -92,7 +92,11 @@ def test_the_voting_ends_as_soon_as_the_claim_is_decided() -> None:
     maintain(timezone.now())
     study.refresh_from_db()
     assert study.state == Study.State.CLOSED
-    assert study.events.get(verb="closed").detail == {"decided_after_clusters": DECIDED_AFTER, "verdict": "shown"}
+    assert study.events.get(verb="closed").detail == {
+        "decided_after_clusters": DECIDED_AFTER,
+        "verdict": "shown",
+        "votes_saved": 3 * (12 - DECIDED_AFTER),
+    }
     assert advance(study) == "nothing to do"
 
 
