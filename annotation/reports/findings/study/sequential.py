@@ -21,8 +21,9 @@ class Sequential:
     claim: "metric" or "models". rivals: the constant choices that the metric must beat. clusters: those that entered,
     of planned_clusters. comparisons: those of them that count. threshold: the e-value from which on a claim is shown.
     agreement: of the metric, with a confidence sequence. saved_votes: that the comparisons still lacked when the claim
-    was decided; 0 if the study did not stop. ended_after: the clusters that had decided the claim when the voting ended, 0 if it did not end for that
-    reason. ended_with: the verdict then; empty in studies that ended before it was stored.
+    was decided; 0 if the study did not stop. ended_after: the clusters that had decided the claim when the voting
+    ended, 0 if it did not end for that reason. ended_with: the verdict then; empty in studies that ended before it was
+    stored.
     """
 
     claim: str
