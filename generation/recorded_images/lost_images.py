@@ -50,13 +50,14 @@ def lost_seeds(image_set: ImageSet, seeds: Sequence[int]) -> list[int]:
     return [seed for seed, path in images if not files.exists(path)]
 
 
-def replace_file(
+def record_replacement(
     row: GeneratedImage, *, staged: Staged, sha256: str, byte_count: int, provenance: dict[str, Any]
 ) -> None:
-    """Put a new file for a recorded image whose file is lost, inside the transaction of its recording.
+    """Record a new file for a recorded image whose file is lost. The file is put only after the commit.
 
-    All rows that show it get the new file's facts. If its content differs from what it was (another card, other
-    versions), the provenance keeps the hash of the former one.
+    So a transaction that fails leaves the image lost, and not with the file of another hash. All rows that show it get
+    the new file's facts. If its content differs from what it was (another card, other versions), the provenance keeps
+    the hash of the former one.
     """
     facts: dict[str, Any] = {"path": staged.path}
     if sha256 != row.sha256:
@@ -64,4 +65,3 @@ def replace_file(
         facts |= {"sha256": sha256, "byte_count": byte_count, "provenance": {**provenance, **note}}
     GeneratedImage.objects.filter(path=row.path).update(**facts)
     row.refresh_from_db()
-    staged.put()

@@ -17,7 +17,7 @@ from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.pictures import files, renditions
 from generation.pictures.image_storage import Staged
 from generation.pictures.pixels import as_srgb, png
-from generation.recorded_images.lost_images import replace_file
+from generation.recorded_images.lost_images import record_replacement
 from jobs.leases import hold
 from jobs.refusals import Refused
 
@@ -42,19 +42,22 @@ def record_image(
             else:
                 hold(job)
             recorded = image_set.images.filter(seed=seed).first()
-            is_kept = recorded is not None and files.exists(recorded.path)
+            is_there = recorded is not None and files.exists(recorded.path)
+            is_lost = recorded is not None and not is_there
             if recorded is None:
                 recorded = put_image(file, image_set=image_set, seed=seed, provenance=provenance)
-            elif not is_kept:
-                replace_file(
+            elif is_lost:
+                record_replacement(
                     recorded,
                     staged=file.staged,
                     sha256=file.sha256,
                     byte_count=file.byte_count,
                     provenance=provenance,
                 )
-                files.sync(image_folder(image_set.uid))
-        renditions.make(recorded, None if is_kept else file.pixels)
+        if is_lost:
+            file.staged.put()
+            files.sync(image_folder(image_set.uid))
+        renditions.make(recorded, None if is_there else file.pixels)
     return recorded
 
 

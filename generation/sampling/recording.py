@@ -22,7 +22,7 @@ from PIL import Image
 from generation.models import GeneratedImage, GenerationJob
 from generation.pictures import files, renditions
 from generation.pictures.image_storage import Staged
-from generation.recorded_images.lost_images import replace_file
+from generation.recorded_images.lost_images import record_replacement
 from generation.recorded_images.records import PreparedFile, image_folder, image_path, prepared, row_of
 from jobs.leases import hold
 from jobs.refusals import SetBack
@@ -198,9 +198,12 @@ class Recorder:
             )
             for one in new:
                 one.image.staged.put()
-            for one in written:
-                if one.seed in present:
-                    images.append(_replace(present[one.seed], one))
+            files.sync(image_folder(image_set.uid))
+            again = [one for one in written if one.seed in present]
+            images += [_replaced(present[one.seed], one) for one in again]
+        for one in again:
+            one.image.staged.put()
+        if again:
             files.sync(image_folder(image_set.uid))
         for image in images:
             logger.info("image %s of seed %s is stored", image.pk, image.seed)
@@ -213,10 +216,10 @@ class Recorder:
         return images
 
 
-def _replace(row: GeneratedImage, written: _Files) -> GeneratedImage:
-    """Put a new file for an image whose file is lost."""
+def _replaced(row: GeneratedImage, written: _Files) -> GeneratedImage:
+    """Record a new file for an image whose file is lost; it is put after the commit."""
     image = written.image
-    replace_file(
+    record_replacement(
         row,
         staged=image.staged,
         sha256=image.sha256,

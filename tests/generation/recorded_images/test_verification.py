@@ -3,19 +3,28 @@
 import os
 import shutil
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from generation.models import DiffusionModel, EndpointAccount, GeneratedImage, GenerationJob, ImageSet
 from generation.pictures.files import open_image
 from generation.plans.image_sets import plan_imported_set, without_seed
+from generation.recorded_images import lost_images
+from generation.recorded_images import records as records_module
 from generation.recorded_images.lost_images import lost_seeds
 from generation.recorded_images.records import record_image
 from generation.recorded_images.verification import VerificationOptions, verify
+from generation.sampling import recording
+from generation.sampling.sampling import Sampled
 from jobs import claims
 from tests.generation.planned_sets import diffusion_model, files_below, only_job, picture, planned
 
@@ -192,6 +201,33 @@ def test_an_image_that_is_made_again_tells_whether_it_is_the_same(
     assert after.provenance == ({"batch_size": 2} if is_same else {"batch_size": 1, "replaces_sha256": before.sha256})
     found = verify(VerificationOptions(youngest=NOW))
     assert (found.lost, found.damaged, found.orphans, found.made_again) == ([], [], [], [])
+
+
+@pytest.mark.parametrize("by", ["one", "batch"])
+def test_a_replacement_that_is_not_committed_leaves_the_image_lost(
+    image_set: ImageSet, media_root: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    before = image_set.images.get(seed=1)
+    (media_root / before.path).unlink()
+    claims.requeue(GenerationJob.objects.all())
+    job = claims.claim_next(GenerationJob.objects.all(), worker="here")
+    assert job is not None
+
+    def uncommitted(*arguments: Any, **named: Any) -> None:
+        lost_images.record_replacement(*arguments, **named)
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(records_module if by == "one" else recording, "record_replacement", uncommitted)
+    other = picture(9, (90, 60))
+    with recording.Recorder(job, [1]) as recorder:
+        recorder.take([Sampled(1, np.asarray(other, np.float32) / np.float32(255), {})])
+        record: Callable[[], object] = recorder.finish
+        if by == "one":
+            record = partial(record_image, image_set=image_set, seed=1, image=other, provenance={}, job=job)
+        with pytest.raises(OperationalError):
+            record()
+    assert image_set.images.get(seed=1).sha256 == before.sha256
+    assert lost_seeds(image_set, [1]) == [1]
 
 
 def test_an_imported_image_cannot_be_made_again(media_root: Path) -> None:
