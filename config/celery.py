@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery
 from celery.bootsteps import StartStopStep
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # missing in celery-types
-from celery.signals import heartbeat_sent, task_failure, task_postrun, task_prerun
+from celery.signals import heartbeat_sent, task_failure, task_postrun, task_prerun, worker_process_shutdown
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, close_old_connections, connection
 from kombu.transport import TRANSPORT_ALIASES
@@ -65,6 +65,15 @@ def keep_message(sender: Any, exception: BaseException, args: Any, kwargs: Any, 
     if isinstance(exception, OperationalError) and sender.request.expires is None and not sender.request.is_eager:
         time.sleep(SECONDS_BEFORE_SENDING_AGAIN)
         messages.send(sender.signature(args, kwargs))
+
+
+@worker_process_shutdown.connect
+def give_back_jobs(sender: str | None, **_: object) -> None:
+    """Give the jobs back that this pool process still holds when it ends."""
+    from jobs.work import give_back_all  # models: Django is set up by now
+
+    if sender:
+        give_back_all(sender)
 
 
 class SignOfLife(StartStopStep):

@@ -10,15 +10,17 @@ from typing import Any, ClassVar
 
 from celery.bootsteps import StartStopStep
 from celery.utils.log import get_logger
+from celery.worker import state
 from celery.worker.request import Request
 
 logger = get_logger(__name__)
 
 
 class Line:
-    """The consumer of this process if its broker speaks AMQP, else None."""
+    """The consumer of this process if its broker speaks AMQP, else None; and the pool of its processes."""
 
     consumer: ClassVar[Any] = None
+    pool: ClassVar[Any] = None
 
     @classmethod
     def pause(cls) -> None:
@@ -44,6 +46,7 @@ class OneMessageAtATime(StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Note it, or that its broker needs nothing of this."""
+        Line.pool = parent.pool
         Line.consumer = parent if parent.connection.transport.driver_type == "amqp" else None
 
     def stop(self, parent: Any) -> None:
@@ -66,6 +69,9 @@ class JobRequest(Request):
             except Line.consumer.connection_errors as error:
                 logger.warning("the broker does not answer: %s", error)
             self.acknowledged, self.is_acknowledged_early = False, True
+        is_ending: Any = state.should_terminate  # celery-types knows only None
+        if is_ending:  # it began after the jobs that run were told to stop
+            self.cancel(Line.pool, emit_retry=False)
 
     def acknowledge(self) -> None:
         """Take messages again, or acknowledge this one."""

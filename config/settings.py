@@ -156,6 +156,7 @@ if CELERY_BROKER_URL.startswith("redis"):
         **REDIS_SECONDS,
     }
 CELERY_WORKER_POOL_START_METHOD = "spawn"  # CUDA does not survive a fork
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0  # a spawned process imports everything again; after 4 s Celery would kill it
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # below stop_grace_period in docker-compose.yml
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {

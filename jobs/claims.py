@@ -35,8 +35,11 @@ def due(jobs: QuerySet[J]) -> QuerySet[J]:
 
 def are_others_due(job_model: type[LeasedJob]) -> bool:
     """Return whether jobs of another kind wait."""
-    kinds = (model for model in apps.get_models() if issubclass(model, LeasedJob) and model is not job_model)
-    return any(due(kind._default_manager.all()).exists() for kind in kinds)
+    return any(due(kind._default_manager.all()).exists() for kind in _kinds() if kind is not job_model)
+
+
+def _kinds() -> list[type[LeasedJob]]:
+    return [model for model in apps.get_models() if issubclass(model, LeasedJob)]
 
 
 def claim_next(jobs: QuerySet[J], *, worker: str, prefer: Sequence[Q] = ()) -> J | None:
@@ -56,7 +59,7 @@ def claim_next(jobs: QuerySet[J], *, worker: str, prefer: Sequence[Q] = ()) -> J
 
 def _claim(job_model: type[J], job_id: int, worker: str) -> J | None:
     """Return the job if this worker claimed it; None if it is no longer due, or another worker was quicker."""
-    token = f"{worker[:180]}/{secrets.token_hex(8)}"
+    token = _token_start(worker) + secrets.token_hex(8)
     taken = due(job_model._default_manager.filter(pk=job_id)).update(
         state=State.RUNNING,
         claimed_by=token,
@@ -68,6 +71,10 @@ def _claim(job_model: type[J], job_id: int, worker: str) -> J | None:
         not_before=None,
     )
     return job_model._default_manager.get(pk=job_id) if taken else None
+
+
+def _token_start(worker: str) -> str:
+    return f"{worker[:180]}/"
 
 
 def heartbeat(job: LeasedJob) -> bool:
@@ -93,6 +100,16 @@ def stop(job: LeasedJob) -> bool:
 def release(job: LeasedJob, *, pause: timedelta = timedelta(0), **changes: str) -> bool:
     """Queue the job again without counting the attempt, because its worker is stopping or cannot do it now."""
     return _requeue_claimed(job, pause, attempt_count=F("attempt_count") - 1, **changes)
+
+
+def release_all(worker: str) -> int:
+    """Queue all jobs again that a worker still holds, because its process ends, and return their count."""
+    return sum(
+        kind._default_manager.filter(state=State.RUNNING, claimed_by__startswith=_token_start(worker)).update(
+            state=State.QUEUED, lease_expires_at=None, enqueued_at=None, attempt_count=F("attempt_count") - 1
+        )
+        for kind in _kinds()
+    )
 
 
 def set_back(job: LeasedJob, *, error: str, pause: timedelta = timedelta(0)) -> bool:

@@ -52,7 +52,24 @@ def work_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = (), queued:
 
 def claim(jobs: QuerySet[J], *, prefer: Sequence[Q] = ()) -> J | None:
     """Claim the best job of those that this worker may take; None if there is none."""
-    return claims.claim_next(jobs, worker=f"{worker_name()}:{os.getpid()}", prefer=prefer)
+    return claims.claim_next(jobs, worker=_claimant(worker_name()), prefer=prefer)
+
+
+def give_back_all(name: str) -> None:
+    """Queue all jobs again that this process of the named worker still holds, because it ends.
+
+    The signal may come between the statement that claims a job or records its end, and the next line.
+    """
+    connection.close()  # the signal may have broken it
+    try:
+        if count := claims.release_all(_claimant(name)):
+            logger.warning("%d jobs were given back at the end of the process", count)
+    except DatabaseError:  # the leases end by themselves
+        logger.warning("no job is given back: the database does not answer")
+
+
+def _claimant(name: str) -> str:
+    return f"{name}:{os.getpid()}"
 
 
 def pass_on(queued: QuerySet[J]) -> None:
@@ -122,21 +139,35 @@ class RunningJob(Generic[J]):
     def give_back(self) -> None:
         """Queue the job again without counting the attempt, unless it is over already."""
         if not self.is_over:
-            self.is_over = True
-            self._resources.close()
-            claims.release(self.job)
+            self._settle(partial(claims.release, self.job))
+
+    def end_process(self) -> None:
+        """End this process, whose device is broken, and give back before what else it has."""
+        try:
+            self._before_end()
+        except DatabaseError:  # the leases end by themselves
+            logger.warning("this process ends, and the database does not answer")
+        finally:
+            end_process()
 
     def _end(self, settle: Callable[[], object], ends_process: bool = False) -> None:
         if self.is_over:
             return
+        try:
+            self._settle(settle)
+            logger.info("the job ended after %.1f s", time.monotonic() - self._began)
+            messages.announce_end(self.job)
+        finally:
+            if ends_process:
+                self.end_process()
+
+    def _settle(self, settle: Callable[[], object]) -> None:
+        """Record first how the job ended: to leave its resources may take a while, or fail."""
         self.is_over = True
-        self._resources.close()
-        settle()
-        logger.info("the job ended after %.1f s", time.monotonic() - self._began)
-        messages.announce_end(self.job)
-        if ends_process:
-            self._before_end()
-            end_process()
+        try:
+            settle()
+        finally:
+            self._resources.close()
 
 
 def _note_lost(job: LeasedJob) -> None:

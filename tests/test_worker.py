@@ -13,6 +13,8 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from celery.worker import state
+from celery.worker.request import Request
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from kombu import Connection
@@ -20,7 +22,9 @@ from kombu.transport.sqlalchemy.models import metadata
 from sqlalchemy import create_engine, event
 
 import config.celery  # registers the embedded queue
+from annotation.management import processes
 from annotation.management.processes import ProcessPlan, running, supervise, worker_plans
+from config.one_message import JobRequest, Line
 
 SLEEP = ("-c", "import time; time.sleep(600)")
 
@@ -57,15 +61,21 @@ def test_a_process_that_dies_is_started_again() -> None:
     assert not is_alive(child.process.pid)
 
 
-def test_one_that_does_not_end_is_killed_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_one_that_does_not_end_may_give_back_its_jobs_and_is_killed_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives_back: bool
+) -> None:
+    monkeypatch.setattr(processes, "SECONDS_TO_GIVE_BACK", 600.0 if gives_back else 0.1)
     said: list[str] = []
-    deaf = tmp_path / "deaf"
+    deaf, given_back = tmp_path / "deaf", tmp_path / "given back"
+    at_quit = f"lambda *_: (pathlib.Path({str(given_back)!r}).touch(), sys.exit())" if gives_back else "signal.SIG_IGN"
     script = (
-        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        f"pathlib.Path({str(deaf)!r}).touch(); time.sleep(600)"
+        "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"signal.signal(signal.SIGQUIT, {at_quit}); pathlib.Path({str(deaf)!r}).touch(); time.sleep(600)"
     )
     with running(ProcessPlan("mule", ("-c", script)), patience_seconds=0.4, say=said.append) as [child]:
         assert eventually(deaf.exists)
+    assert given_back.exists() == gives_back
     assert not is_alive(child.process.pid)
     assert said == ["mule did not end within 0 s and was killed"]
 
@@ -154,3 +164,15 @@ def test_two_processes_make_the_embedded_queue_at_once(tmp_path: Path) -> None:
         queue.put("message")
         assert queue.get(timeout=600).payload == "message"
     assert others
+
+
+def test_a_job_that_begins_while_its_process_is_told_to_stop_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, bool]] = []
+    monkeypatch.setattr(Request, "on_accepted", lambda *_: None)
+    monkeypatch.setattr(Request, "cancel", lambda _, pool, emit_retry: asked.append((pool, emit_retry)))
+    monkeypatch.setattr(Line, "pool", "the pool")
+    request = object.__new__(JobRequest)
+    for is_ending in (None, True):
+        monkeypatch.setattr(state, "should_terminate", is_ending)
+        request.on_accepted("12", 0.0)
+    assert asked == [("the pool", False)]

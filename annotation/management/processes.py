@@ -16,6 +16,7 @@ from django.conf import settings
 from generation.machines.cards import HostCard
 
 LONGEST_PAUSE_SECONDS = 30
+SECONDS_TO_GIVE_BACK = 5.0  # for a process that did not end in time, before it is killed
 STEADY_AFTER_SECONDS = 60  # a process that ran this long dies for a new reason: the next pause is short again
 
 
@@ -74,23 +75,27 @@ class ChildProcess:
         if self.exit_status is None:
             self.process.send_signal(signal.SIGTERM)
 
-    def wait_or_kill(self, deadline: float) -> bool:
-        """Wait until `deadline` (monotonic seconds), then kill. Return whether the process ended by itself."""
+    def has_ended_by(self, deadline: float) -> bool:
+        """Wait until `deadline` (monotonic seconds). Return whether the process has ended."""
         try:
             self.process.wait(max(0.0, deadline - time.monotonic()))
-            ended = True
         except subprocess.TimeoutExpired:
-            ended = False
-        # The rest of the session: the pool of a killed worker.
+            return False
+        return True
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to the process and those that it started, of which some may live on after it."""
         with _ignoring_absence():
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        return ended
+            os.killpg(self.process.pid, number)
 
 
 @contextmanager
 def running(*plans: ProcessPlan, patience_seconds: float, say: Callable[[str], None]) -> Iterator[list[ChildProcess]]:
-    """Run the plans while the block runs. Then terminate all, and kill those that still run after the patience."""
+    """Run the plans while the block runs. Then terminate all, and kill those that still run after the patience.
+
+    Before that they get SIGQUIT. A job that began in the moment of the SIGTERM is unknown to Celery's main process,
+    which would wait for it; with SIGQUIT, its pool process gives it back.
+    """
     children = [ChildProcess(plan) for plan in plans]
     try:
         yield children
@@ -98,9 +103,16 @@ def running(*plans: ProcessPlan, patience_seconds: float, say: Callable[[str], N
         for child in children:
             child.terminate()
         deadline = time.monotonic() + patience_seconds
+        late = [child for child in children if not child.has_ended_by(deadline)]
+        for child in late:
+            child.signal_all(signal.SIGQUIT)
+        deadline = time.monotonic() + SECONDS_TO_GIVE_BACK
         for child in children:
-            if not child.wait_or_kill(deadline):
-                say(f"{child.plan.name} did not end within {patience_seconds:.0f} s and was killed")
+            child.has_ended_by(deadline)
+            child.signal_all(signal.SIGKILL)
+            child.process.wait()
+        for child in late:
+            say(f"{child.plan.name} did not end within {patience_seconds:.0f} s and was killed")
 
 
 @contextmanager

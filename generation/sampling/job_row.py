@@ -216,7 +216,7 @@ class _Making:
     def wait(self) -> None:
         """Wait until the other thread has left the job."""
         if self._sampling and not self._sampling.cancel():
-            self._sampling.exception()
+            self._end_broken()
 
     def _prepare(self) -> None:
         # Loads torch, which takes seconds: the job is claimed before, and counts as running meanwhile.
@@ -271,7 +271,19 @@ class _Making:
 
     def _end_sampling(self) -> None:
         self.is_sampled = True
+        if self.is_over:
+            self._end_broken()
         self._do(self._note_sampled)
+
+    def _end_broken(self) -> None:
+        """End this process if the sampling of a job that was over before has broken the device."""
+        from generation.machines.devices import Fault, fault_of
+
+        sampling, self._sampling = self._sampling, None
+        if sampling and (error := sampling.exception()) and fault_of(error) is Fault.STICKY:
+            with bound_contextvars(**self.running.log_fields):
+                logger.error("the device is broken, so this process ends: %s", error)
+                self.running.end_process()
 
     def _note_sampled(self) -> None:
         from generation.machines.devices import memory_in_use

@@ -2,10 +2,14 @@
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from celery import current_app
+from celery.signals import worker_process_shutdown
+from django.db import DatabaseError
 from django.db.models import Q
 from kombu.exceptions import OperationalError
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
@@ -192,6 +196,35 @@ def test_a_worker_told_to_stop_gives_its_job_back(queued: GenerationJob) -> None
     assert (fresh(queued).state, fresh(queued).attempt_count) == (STATES.QUEUED, 0)
 
 
+@pytest.mark.parametrize("moment", ["claim", "end"])
+def test_a_worker_told_to_stop_while_it_claims_or_ends_a_job_gives_it_back(
+    queued: GenerationJob, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def stop(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("jobs.work.connection.close", lambda: None)  # it holds the test's transaction
+    monkeypatch.setattr(work, "run" if moment == "claim" else "claims", stop if moment == "claim" else Stopping(stop))
+    with pytest.raises(SystemExit):
+        work.work_next(GenerationJob.objects.all(), ended_by(None))
+    assert fresh(queued).state == STATES.RUNNING
+    monkeypatch.setattr(work, "claims", claims)
+    worker_process_shutdown.send(sender="gpu@elsewhere", pid=1, exitcode=0)
+    assert fresh(queued).state == STATES.RUNNING
+    worker_process_shutdown.send(sender=work.worker_name(), pid=1, exitcode=0)
+    assert (fresh(queued).state, fresh(queued).attempt_count) == (STATES.QUEUED, 0)
+
+
+class Stopping:
+    """The actions on jobs, of which the one that ends a job is interrupted."""
+
+    def __init__(self, stop: Callable[..., None]) -> None:
+        self.finish = stop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(claims, name)
+
+
 def test_work_runs_once_however_often_the_message_comes(queued: GenerationJob) -> None:
     ran: list[int] = []
     for _ in range(2):
@@ -289,6 +322,22 @@ def test_a_process_that_cannot_go_on_ends_after_its_job_is_settled(
     monkeypatch.setattr(work, "end_process", lambda: seen.append(fresh(queued).state))
     work.work_next(GenerationJob.objects.all(), ended_by(error))
     assert seen == [state]
+
+
+@pytest.mark.parametrize("fails", ["set_back", "giving back"])
+def test_a_process_that_cannot_go_on_ends_although_the_database_is_away(
+    queued: GenerationJob, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    ended: list[bool] = []
+
+    def away(*_: object, **__: object) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(work, "end_process", lambda: ended.append(True))
+    monkeypatch.setattr(claims, fails, away, raising=False)
+    with suppress(DatabaseError), work.RunningJob(claim(queued), before_end=away).step():
+        raise SetBack("the card failed", pause=timedelta(minutes=1), ends_process=True)
+    assert ended == [True]
 
 
 def test_a_message_is_passed_on_if_others_may_take_what_is_due(

@@ -21,6 +21,8 @@ import pytest
 import yaml
 from django.conf import settings
 
+from annotation.management.commands.worker import SECONDS_TO_END
+from annotation.management.processes import SECONDS_TO_GIVE_BACK
 from tests.services.servers import free_port, fresh_broker, fresh_database
 
 PATIENCE_SECONDS = 900
@@ -237,8 +239,7 @@ def test_the_grace_period_is_above_the_soft_shutdown() -> None:
     services = read_compose(dict.fromkeys(SECRETS, "x"))
     for name in ("worker", "worker-gpu", "worker-endpoints"):
         grace = int(services[name]["stop_grace_period"].removesuffix("s"))
-        # The supervisor waits ten seconds longer than Celery does.
-        assert grace > settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
+        assert grace > settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + SECONDS_TO_END + SECONDS_TO_GIVE_BACK + 10
 
 
 def test_the_web_image_holds_no_torch() -> None:

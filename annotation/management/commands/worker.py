@@ -15,6 +15,7 @@ from generation.machines.cards import choose_cards
 from generation.machines.workers import queue_of
 from jobs.refusals import Refused
 
+SECONDS_TO_END = 20  # after the soft shutdown: 3 on idle cores, 12 on cores with six times as much to do
 QUEUES = {
     "gpu": "generation and scoring",
     "endpoints": "images of the endpoints in ENDPOINTS_FILE",
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         endpoints = _known_endpoints() if "endpoints" in queues else []
         connection.close()
         _forget_signs(queues)
-        patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
+        patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + SECONDS_TO_END
         with (
             told_to_stop() as stop,
             running(*worker_plans(queues, cards), patience_seconds=patience, say=self.say) as children,

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from django.db import OperationalError
@@ -160,6 +161,37 @@ def test_a_sick_card_gives_the_prepared_job_back(sets: list[ImageSet], monkeypat
     run_generation_job()
     assert ended[0] == [(STATES.QUEUED, 1)] + [(STATES.QUEUED, 0)] * 3
     assert only_job(sets[0]).failed_on
+
+
+@pytest.mark.usefixtures("card")
+def test_a_card_that_breaks_after_the_end_of_its_job_ends_the_process(
+    model: DiffusionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_set = planned(model, seeds=range(8))  # two batches
+    set_back, is_over = claims.set_back, threading.Event()
+    ended: list[str] = []
+
+    def sampled(loaded: Any, order: Any, seeds: Sequence[int], *_: object) -> Any:
+        if 0 in seeds:
+            return np.zeros((4, 64, 64, 3), np.float32)
+        assert is_over.wait(600)
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    def unwritable(*_: object) -> Any:
+        raise OSError("a disk that fails")
+
+    def noted(*arguments: Any, **named: Any) -> bool:
+        is_queued = set_back(*arguments, **named)
+        is_over.set()
+        return is_queued
+
+    monkeypatch.setattr(sampling, "_run", sampled)
+    monkeypatch.setattr(recording, "prepared", unwritable)
+    monkeypatch.setattr(claims, "set_back", noted)
+    monkeypatch.setattr(work, "end_process", lambda: ended.append(only_job(image_set).state))
+    monkeypatch.setattr(job_row._Row, "_goes_on", lambda _: False)
+    run_generation_job()
+    assert ended == [STATES.QUEUED]
 
 
 @pytest.mark.usefixtures("card")
