@@ -86,7 +86,11 @@ def first_line(error: BaseException) -> str:
 
     >>> first_line(ValueError("No such key.\\nSee the manual.")), first_line(ValueError())
     ('No such key', 'ValueError')
+    >>> first_line(FileNotFoundError(2, "No such file or directory", "a.bin"))
+    'a.bin: No such file or directory'
     """
+    if isinstance(error, OSError) and error.strerror:  # str() would begin with [Errno 2]
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)[:200]
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
 
 

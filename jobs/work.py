@@ -21,6 +21,7 @@ from jobs import claims, messages
 from jobs.leases import Cancelled, Lease, LeaseLost
 from jobs.models import LeasedJob
 from jobs.refusals import Broken, Refused, SetBack
+from jobs.wording import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -184,8 +185,12 @@ def _queue_after_fault(job: LeasedJob, error: Exception) -> None:
     logger.exception("%s %s failed", job.task_name, job.pk)
     if isinstance(error, DatabaseError):
         connection.close()  # it may be broken, and a new one may not
-    if claims.set_back(job, error=f"{type(error).__name__}: {error}"[:1000]):
+    if claims.set_back(job, error=_as_text(error)[:1000]):
         messages.enqueue([job])
+
+
+def _as_text(error: Exception) -> str:
+    return first_line(error) if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
 
 
 def _set_back(job: LeasedJob, setback: SetBack) -> None:

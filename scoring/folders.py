@@ -63,8 +63,10 @@ def find_image_folders(root: Path) -> list[ImageFolder]:
 
     Hidden files and folders are ignored, links to folders are not followed. Raises Refused if there is no image file.
     """
-    if not (on_disk(root) and root.is_dir()):
+    if not on_disk(root):
         raise Refused(f"There is no folder {root}.")
+    if not root.is_dir():
+        raise Refused(f"{root} is not a folder: give the folder that holds the images.")
     with_images = [folder for folder in _walk(root) if folder.files]
     if not with_images:
         raise Refused(f"{root} holds no images, nor do the folders in it: PNG, JPEG and WebP are read.")

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -14,9 +15,9 @@ from annotation.models import Study
 from annotation.studies.nearest_names import did_you_mean
 from generation.tables.printed_tables import console_on
 from jobs.refusals import Refused
-from jobs.wording import counted
+from jobs.wording import counted, listed, quoted
 
-_MOST_LINES_NAMED = 10
+_MOST_NAMED = 10  # lines or columns
 
 
 class StudyCommand(BaseCommand):
@@ -101,12 +102,24 @@ def _lines_of(written: io.StringIO) -> list[str]:
     return [line.rstrip() for line in written.getvalue().splitlines() if line.strip()]
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return the type of an option that takes the whole numbers between two."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
 def notes_on(
     *, unused: Sequence[str] = (), repeated: Sequence[int] = (), nameless: Sequence[int] = ()
 ) -> Iterator[str]:
     """Yield sentences on an imported file: unused columns, repeated rows, votes without an annotator's name."""
     if unused:
-        yield f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}."
+        names = listed([quoted(name, 50)[1:-1] for name in unused], most=_MOST_NAMED)
+        yield f"Not used: the {'column' if len(unused) == 1 else 'columns'} {names}."
     if repeated:
         repeat = "that repeats" if len(repeated) == 1 else "that repeat"
         yield f"Counted once: {counted(len(repeated), 'row')} {repeat} an earlier row ({_lines(repeated)})."
@@ -115,6 +128,6 @@ def notes_on(
 
 
 def _lines(lines: Sequence[int]) -> str:
-    named = ", ".join(map(str, lines[:_MOST_LINES_NAMED]))
-    more = len(lines) - _MOST_LINES_NAMED
+    named = ", ".join(map(str, lines[:_MOST_NAMED]))
+    more = len(lines) - _MOST_NAMED
     return f"{'line' if len(lines) == 1 else 'lines'} {named}" + (f" and {more} more" if more > 0 else "")

@@ -24,6 +24,9 @@ COLUMNS = ("path", "model", "prompt", "seed")
 LEFT_BEHIND = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "lost+found"}
 
 
+_OF_MANIFESTS = ("", ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
+
+
 @dataclass(frozen=True)
 class Fault:
     """A file or line that is refused, and the reason."""
@@ -77,6 +80,11 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
     """
     if not on_disk(folder):
         raise Refused(f"There is no {folder}.")
+    if not folder.is_dir() and not (folder.is_file() and folder.suffix.lower() in _OF_MANIFESTS):
+        raise Refused(
+            f"{folder} is not a folder: give the folder that holds the images as <model>/<prompt>/<seed>.jpg, or a "
+            "manifest in CSV; unpack an archive first."
+        )
     manifest = folder if folder.is_file() else folder / MANIFEST
     try:
         layout = _from_manifest(manifest, model) if manifest.is_file() else _from_folders(folder, model)

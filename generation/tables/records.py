@@ -71,10 +71,10 @@ def parquet(path: Path, columns: Columns) -> Table:
                 refuse_large(file.metadata)
                 for batch in file.iter_batches(batch_size=1_000, columns=wanted):
                     refuse_long(batch)
-                    for record in _in_microseconds(batch).to_pylist():
+                    for record in _as_python_has_them(batch).to_pylist():
                         number += 1
                         yield number, record
-        except (pa.ArrowException, ArithmeticError, LookupError, ValueError) as error:  # also of times and their zones
+        except (pa.ArrowException, ArithmeticError, LookupError, ValueError) as error:  # also of times
             raise damaged(error) from None
 
     def refuse_large(metadata: Any) -> None:
@@ -105,15 +105,20 @@ def parquet(path: Path, columns: Columns) -> Table:
     return _of_records(path, columns, schema.names, records)
 
 
-def _in_microseconds(batch: Any) -> Any:
-    """Return a record batch with its times in the unit that Python has."""
+def _as_python_has_them(batch: Any) -> Any:
+    """Return a record batch with its times in microseconds, and those of a zone in UTC.
+
+    Such times are stored as moments, so a zone that is not known here changes nothing.
+    """
     import pyarrow as pa
 
-    fields = [
-        field.with_type(pa.timestamp("us", field.type.tz)) if str(field.type).startswith("timestamp[ns") else field
-        for field in batch.schema
-    ]
-    return batch.cast(pa.schema(fields), safe=False)
+    def readable(field: Any) -> Any:
+        if not pa.types.is_timestamp(field.type):
+            return field
+        unit = "us" if field.type.unit == "ns" else field.type.unit
+        return field.with_type(pa.timestamp(unit, "UTC" if field.type.tz else None))
+
+    return batch.cast(pa.schema([readable(field) for field in batch.schema]), safe=False)
 
 
 def _of_records(

@@ -179,6 +179,7 @@ def ended_by(error: BaseException | None) -> Callable[[GenerationJob, Lease], No
         (None, STATES.DONE, ""),
         (Refused("sdxl: no such folder."), STATES.FAILED, "sdxl: no such folder."),
         (OSError("disk failed"), STATES.QUEUED, "Tried again: OSError: disk failed"),
+        (FileNotFoundError(2, "No such file", "a.bin"), STATES.QUEUED, "Tried again: a.bin: No such file"),
         (Refused("no \udcff\0.png"), STATES.FAILED, "no \\udcff .png"),
         (ValueError("no \0.png"), STATES.QUEUED, "Tried again: ValueError: no  .png"),
         (Cancelled(), STATES.CANCELLED, ""),

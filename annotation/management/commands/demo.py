@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.urls import reverse
 
-from annotation.management.base import StudyCommand
+from annotation.management.base import StudyCommand, whole_number
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
 from annotation.reports.report_jobs.downloads import DOWNLOADS, FORMATS, report_text
@@ -56,7 +56,7 @@ class Command(StudyCommand):
         )
         parser.add_argument("--models", type=int, choices=tuple(STUDIES), default=2, help="models that are compared")
         parser.add_argument(
-            "--images", type=int, choices=range(2, 21), metavar="N", help="images in a set, 2 to 20: fewer are quicker"
+            "--images", type=whole_number(2, 20), metavar="N", help="images in a set, 2 to 20: fewer are quicker"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

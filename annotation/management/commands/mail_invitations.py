@@ -11,7 +11,7 @@ from annotation.management.base import StudyCommand
 from annotation.studies.mail.addresses import recipients_in
 from annotation.studies.mail.inviting import mail_invitations, remind
 from annotation.studies.mail.usual import Kind, usual_mail
-from jobs.refusals import Refused
+from annotation.studies.study_file.tables import read_text
 from jobs.wording import counted
 
 
@@ -39,7 +39,7 @@ class Command(StudyCommand):
         common: dict[str, Any] = {
             "study": study,
             "subject": options["subject"] or usual[0],
-            "text": _read(options["message"]) if options["message"] else usual[1],
+            "text": read_text(options["message"]) if options["message"] else usual[1],
             "site": options["site"],
             "now": timezone.now(),
             "actor": None,
@@ -47,13 +47,6 @@ class Command(StudyCommand):
         if is_reminder:
             count = remind(**common)
         else:
-            count = mail_invitations(people=recipients_in(_read(options["addresses"])), **common)
+            count = mail_invitations(people=recipients_in(read_text(options["addresses"])), **common)
         self.tell(written=count)
         self.stdout.write(f"{counted(count, 'mail')} written; a running worker sends them.")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise Refused(f"{path} cannot be read as text: {error}") from error

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from annotation.management.base import StudyCommand
+from annotation.management.base import StudyCommand, whole_number
 from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.needed_files import files_in_words
@@ -36,7 +36,7 @@ class Command(StudyCommand):
         """Add the study, and whether it opens at the end."""
         parser.add_argument("study", help="The study's slug.")
         parser.add_argument(
-            "--priority", type=int, choices=range(101), metavar="0-100", help="The highest goes first; a study has 0."
+            "--priority", type=whole_number(0, 100), metavar="0-100", help="The highest goes first; a study has 0."
         )
         parser.add_argument("--open", action="store_true", help="Open the study to annotators at the end.")
 

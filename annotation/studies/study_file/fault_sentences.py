@@ -1,5 +1,6 @@
 """The keys of a study file, and a sentence for each error that pydantic finds in them."""
 
+import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -105,14 +106,14 @@ def _sentence(error: ErrorDetails) -> str:
     if kind in ("too_short", "too_long"):
         return _length_sentence(error)
     if kind == "model_type" and error["loc"][0] == "prompts":
-        return f"must be a text in quotation marks, or a table with text and cluster, not {_shown(error['input'])}."
+        return f"must be a text in quotation marks, or a table with text and cluster, not {shown(error['input'])}."
     words = PATTERNS.get(_name(error)) if kind == "string_pattern_mismatch" else KINDS.get(kind)
     if kind == "string_too_short":
         words = (
             "is empty; write a prompt, or take it out." if error["loc"][0] == "prompts" else "is empty; give a text."
         )
     words = words or error["msg"].replace("Input should", "must").replace("String should", "must")
-    return words if words.endswith(".") else f"{words}, not {_shown(error['input'])}."
+    return words if words.endswith(".") else f"{words}, not {shown(error['input'])}."
 
 
 def _name(error: ErrorDetails) -> str:
@@ -130,6 +131,13 @@ def _length_sentence(error: ErrorDetails) -> str:
     return f"has {counted(count, 'item')}; give at least {least}." if count else f"is empty; give at least {least}."
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """Return a value as a study file has it, cut.
+
+    >>> shown(True), shown("a"), shown([1, False])
+    ('true', "'a'", '[1, false]')
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_plain = is_number or isinstance(value, str)
+    text = repr(value) if is_plain else json.dumps(value, default=str, ensure_ascii=False).strip('"')
     return text if len(text) <= 60 else f"{text[:57]}..."

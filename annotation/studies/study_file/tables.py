@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from annotation.studies.manifest import Manifest
 from annotation.studies.pairs import LONGEST_KEY, MODEL_KEY, drawn_seed
 from annotation.studies.section import Fault, Key
-from annotation.studies.study_file.fault_sentences import unknown_key
+from annotation.studies.study_file.fault_sentences import shown, unknown_key
 from jobs.refusals import Refused
 from jobs.wording import counted, hidden_character
 from scoring.encoder_spec import OWN_ENCODER
@@ -201,7 +201,7 @@ def _images(draft: Draft, table: Any) -> None:
     per_set, seeds = table.get("per_set"), table.get("seeds")
     if per_set is not None and not (type(per_set) is int and FEWEST_SEEDS <= per_set <= MOST_SEEDS):
         is_list = isinstance(seeds, list)  # a list is validated even if per_set is wrong
-        sentence = f"must be a whole number from {FEWEST_SEEDS} to {MOST_SEEDS}, not {per_set!r}."
+        sentence = f"must be a whole number from {FEWEST_SEEDS} to {MOST_SEEDS}, not {shown(per_set)}."
         draft.fault(("images", "per_set"), sentence, "" if is_list else "seeds")
         draft.raw |= {"seeds": seeds} if is_list else {}
     elif isinstance(seeds, list):

@@ -150,6 +150,9 @@ def test_folders_of_prompts_take_any_name_of_a_model(tmp_path: Path) -> None:
 def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"There is no /.*/nowhere"):
         call_command("import_images", str(tmp_path / "nowhere"))
+    (tmp_path / "images.zip").write_bytes(b"PK")
+    with pytest.raises(CommandError, match=r"images\.zip is not a folder: give the folder that holds the images"):
+        call_command("import_images", str(tmp_path / "images.zip"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(CommandError, match="holds no images of the model sdxl: wanted is"):
         call_command("import_images", str(tmp_path / "empty"), "--model", "sdxl")

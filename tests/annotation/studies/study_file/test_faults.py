@@ -213,7 +213,7 @@ FAULTS = {
     "size": (STUDY + "[sampling]\nwidth = 770\n", ["line 19, sampling.width: must be a multiple of 8, not 770."]),
     "true is no number": (
         STUDY + "[annotation]\noverlap = true\n",
-        ["line 19, annotation.overlap: must be a whole number, not True."],
+        ["line 19, annotation.overlap: must be a whole number, not true."],
     ),
     "a text is no number": (
         STUDY + "[annotation]\noverlap = '5'\n",

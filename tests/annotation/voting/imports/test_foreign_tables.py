@@ -87,6 +87,9 @@ def test_times_of_parquet_that_python_has_not(tmp_path: Path) -> None:
     pq.write_table(pa.table({**said, "voted_at": fine, "index": far}), path)
     (vote,) = read_votes(path, WORDS).votes
     assert vote.voted_at == noon.replace(microsecond=123_456)
+    for zone in ("Mars/Phobos", "+25:99", "Europe/Berlin"):  # stored are moments
+        pq.write_table(pa.table({**said, "voted_at": fine.cast(pa.timestamp("ns", zone))}), path)
+        assert read_votes(path, WORDS).votes[0].voted_at == vote.voted_at
     pq.write_table(pa.table({**said, "voted_at": far}), path)
     assert "v.parquet is damaged or is not a Parquet file: " in outcome(path)
 

@@ -210,7 +210,7 @@ def test_what_was_not_used_repeated_or_left_out_is_said_and_stays_in_the_history
     lines = said("import_votes", "study", path, leave_out_blank_names=True).splitlines()
     assert lines == [
         "study: 1 vote of 1 new annotator imported, 0 were stored already.",
-        "Not used: the columns index, (without a name).",
+        "Not used: the columns index and (without a name).",
         "Counted once: 1 row that repeats an earlier row (line 3).",
         "Left out: 2 votes without an annotator's name (lines 4, 5).",
     ]
