@@ -104,7 +104,7 @@ def confidence_sequence(sums: ArrayLike, sizes: ArrayLike, *, most: int, level: 
         raise ValueError("each cluster has a credit from 0 to its size, and a size up to the largest of the plan")
     n = int(size.sum())
     if not n:
-        return Estimate.undefined("no cluster is complete", n=0, level=level, method=METHOD)
+        return Estimate.undefined("no complete cluster has votes that count", n=0, level=level, method=METHOD)
     means = np.linspace(0.0, 1.0, _GRID)
     kept = means[_never_rejected(credit, size, means, most=most, level=level)]
     value, step = float(credit.sum() / n), 1 / (_GRID - 1)

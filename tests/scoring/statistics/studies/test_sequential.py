@@ -55,7 +55,7 @@ def test_nothing_complete_decides_nothing() -> None:
     empty = decide([], most=1.0, level=LEVEL)
     assert (empty.verdict, empty.better.e_value, empty.better.greatest) == ("undecided", 1.0, 1.0)
     nothing = confidence_sequence([], [], most=1, level=LEVEL)
-    assert (nothing.value, nothing.reason) == (None, "no cluster is complete")
+    assert (nothing.value, nothing.reason) == (None, "no complete cluster has votes that count")
 
 
 def test_a_prefix_ends_before_the_first_incomplete_cluster() -> None:
