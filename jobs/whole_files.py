@@ -21,7 +21,9 @@ def whole_file(target: Path) -> Iterator[Path]:
     """
     real = Path(os.path.realpath(target))  # root would replace /dev/stdout itself
     try:
-        if real.exists() and not (real.is_file() or real.is_dir()):
+        if real.is_dir():
+            raise Refused(f"{target} cannot be written: it is a folder. Name a file in it.")
+        if real.exists() and not real.is_file():
             raise Refused(f"{target} is a device or a pipe: name a file, which is written whole or not at all.")
         part = _part_path(real)
         try:

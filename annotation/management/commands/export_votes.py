@@ -31,9 +31,9 @@ class Command(StudyCommand):
         out: Path = options["out"]
         study = self.study(options["study"])
         manifest = current_manifest(study)
-        with whole_file(out) as path:
+        # The codebook is put in place first: no votes are without one, however the command ends.
+        with whole_file(out) as path, whole_file(out.with_name(f"{out.stem}-codebook.csv")) as codebook:
+            write_codebook(codebook, columns(study, manifest=manifest))
             count = write_votes(study, path, manifest=manifest, export_format=options["format"])
         record("votes downloaded", study=study)
-        with whole_file(out.with_name(f"{out.stem}-codebook.csv")) as path:
-            write_codebook(path, columns(study, manifest=manifest))
         self.stdout.write(f"{counted(count, 'vote')} written to {out}")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from annotation.reports.exports import votes
 from annotation.reports.exports.writers import FORMATS
 from annotation.studies.current import current_manifest
 from generation.models import GeneratedImage
+from jobs import whole_files
 from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
@@ -178,4 +180,28 @@ def test_a_refused_export_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CommandError, match="cannot be written"):
         export(tmp_path / "file" / "votes.csv", "csv")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(CommandError, match="it is a folder"):
+        export(tmp_path / "folder.csv", "csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv"]
+
+
+def test_votes_and_codebook_are_written_both_or_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_study(PLAN)
+    for name in ("write_votes", "write_codebook"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"annotation.management.commands.export_votes.{name}", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                export(tmp_path / "votes.csv", "csv")
+        assert list(tmp_path.iterdir()) == []
+    put, placed = whole_files.put_in_place, list[str]()
+
+    def put_once(part: Path, target: Path) -> None:
+        placed.append(target.name)
+        put(part, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(whole_files, "put_in_place", put_once)
+    with pytest.raises(KeyboardInterrupt):
+        export(tmp_path / "votes.csv", "csv")
+    assert placed == ["votes-codebook.csv"]
