@@ -4,8 +4,11 @@ import errno
 import gc
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from functools import cache
+from threading import RLock
 
 import torch
 
@@ -30,6 +33,27 @@ _STICKY = (
     *("CUDA driver error", "Triton Error [CUDA]", "NVML", "No CUDA GPUs", "no CUDA-capable device"),
     "GPU has fallen off the bus",
 )
+
+
+# cuDNN's flags are the whole process's: an encoder that set its own would change the images that are sampled meanwhile.
+_flags = RLock()
+
+
+@contextmanager
+def usual_precision() -> Iterator[None]:
+    """Keep the flags of the device as they are while the block samples, or reads them."""
+    with _flags:
+        yield
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Compute convolutions in float32 on a GPU too, where the default is TF32. It waits for `usual_precision`."""
+    if device() == "cpu":
+        yield
+        return
+    with _flags, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
 
 
 @cache

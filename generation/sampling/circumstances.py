@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from generation.machines.devices import usual_precision
 from jobs.version import commit, version
 
 _backends: Any = torch.backends  # half of it is untyped
@@ -25,10 +26,15 @@ def circumstances(pipeline: Any) -> dict[str, Any]:
         "cuda": torch.version.cuda or "",
         "cudnn": _backends.cudnn.version() or 0,
         "driver": driver_version(),
-        "tf32": {"matmul": _backends.cuda.matmul.allow_tf32, "cudnn": _backends.cudnn.allow_tf32},
+        "tf32": _tf32(),
         "attention": attention_of(pipeline),
         "vae_dtype": str(getattr(getattr(pipeline, "vae", None), "dtype", "")).removeprefix("torch."),
     }
+
+
+@usual_precision()
+def _tf32() -> dict[str, bool]:
+    return {"matmul": _backends.cuda.matmul.allow_tf32, "cudnn": _backends.cudnn.allow_tf32}
 
 
 @cache

@@ -19,7 +19,15 @@ from django.utils import timezone
 from PIL import Image
 
 from generation.machines.card_failures import NoRoom
-from generation.machines.devices import Fault, device, device_name, empty_memory, fault_of, is_out_of_memory
+from generation.machines.devices import (
+    Fault,
+    device,
+    device_name,
+    empty_memory,
+    fault_of,
+    is_out_of_memory,
+    usual_precision,
+)
 from generation.pipelines.arguments import call_arguments, options_of
 from generation.pipelines.decoding import guarded_decoder
 from generation.pipelines.encoding import EncodersDropped, remembered_prompts
@@ -176,6 +184,7 @@ def _check_can_halve(batch: Batch, order: Order) -> None:
         raise NoRoom(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.")
 
 
+@usual_precision()
 def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[], None]) -> Pixels:
     """Sample one batch: (n, height, width, 3), values 0..1."""
     options = options_of(loaded, order)

@@ -7,7 +7,6 @@ same steps on tensors if the spec says so; scores never depend on whether torchv
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -28,7 +27,7 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
+from generation.machines.devices import device, device_name, empty_memory, full_precision, is_out_of_memory
 from jobs.cores import core_count
 from jobs.refusals import Refused
 from jobs.wording import first_line
@@ -180,7 +179,7 @@ class _LoadedEncoder:
 
     def _embed_batch(self, batch: Sequence[Image.Image]) -> Embeddings:
         pixels = torch.cat(list(self._pool.map(self._prepare, batch)))
-        with torch.inference_mode(), _full_precision():
+        with torch.inference_mode(), full_precision():
             vectors = self._architecture.features(self._model, pixels.to(device(), torch.float32))
         result: Embeddings = vectors.float().cpu().numpy()
         return result
@@ -244,11 +243,3 @@ def _on_tensors(spec: EncoderSpec, processor: Any) -> TensorPreparation | None:
         raise Refused(
             f"The image processor of {spec.checkpoint} cannot be followed on tensors: {error}. Leave preparation out."
         ) from error
-
-
-def _full_precision() -> AbstractContextManager[None]:
-    """Compute convolutions in float32 on a GPU too, where the default is TF32."""
-    context: AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=True, deterministic=True, allow_tf32=False
-    )
-    return context

@@ -1,11 +1,13 @@
 """What an error says about the device."""
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from generation.machines.devices import Fault, fault_of, memory_in_use
+from generation.machines import devices
+from generation.machines.devices import Fault, fault_of, full_precision, memory_in_use, usual_precision
 
 MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
@@ -56,3 +58,20 @@ def test_what_an_error_says_about_the_device(error: Exception, fault: Fault) -> 
 def test_the_memory_in_use_is_below_the_whole() -> None:
     used, total = memory_in_use()
     assert 0 < used < total
+
+
+def test_an_encoder_changes_no_flag_while_images_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "device", lambda: "cuda")
+
+    def flag_of_an_encoder() -> bool:
+        with full_precision():
+            return torch.backends.cudnn.allow_tf32
+
+    with ThreadPoolExecutor(1) as other:
+        with usual_precision():
+            flag = other.submit(flag_of_an_encoder)
+            with pytest.raises(TimeoutError):
+                flag.result(timeout=0.05)
+            assert torch.backends.cudnn.allow_tf32
+        assert flag.result() is False
+    assert torch.backends.cudnn.allow_tf32

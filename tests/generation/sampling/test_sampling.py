@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from generation.machines import devices
 from generation.models import DiffusionModel
 from generation.pipelines.arguments import call_arguments
 from generation.pipelines.loaded import Loaded
@@ -267,17 +269,18 @@ def test_float16_wants_an_accelerator(sdxl: DiffusionModel) -> None:
 
 @pytest.mark.parametrize("name", ["sdxl", "pixart"])
 def test_a_check_can_stop_it_at_any_step(name: str, request: pytest.FixtureRequest) -> None:
-    calls: list[None] = []
+    calls: list[bool] = []
 
     def check() -> None:
-        calls.append(None)
+        with ThreadPoolExecutor(1) as other:
+            calls.append(other.submit(devices._flags.acquire, blocking=False).result())
         if len(calls) == 2:
             raise KeyboardInterrupt
 
     order = Order(request.getfixturevalue(name), "a red cube", replace(SMALL, num_inference_steps=5))
     with pytest.raises(KeyboardInterrupt):
         list(sampling.sample(order, [1], check=check))
-    assert len(calls) == 2
+    assert calls == [False, False]  # no other thread could change the flags of the device
 
 
 @pytest.mark.usefixtures("loaded_anew")
