@@ -70,14 +70,14 @@ class Draft:
         return len(self.values.get("prompts", "").splitlines())
 
     def faults_of_fields(self) -> dict[str, str]:
-        """Return the first fault of each field of the form; one of an item belongs to its list."""
+        """Return the first fault of each field of the form, as a sentence; one of an item belongs to its list."""
         names = {".".join(key): name for name, (key, _kind) in FIELDS.items()} | {"slug": "name"}
         found: dict[str, str] = {}
         for fault in self.faults:
             key = fault.key.partition("[")[0]
             name = names.get(key) or ("prompts" if key == "prompts" else "")
             if name:
-                found.setdefault(name, fault.sentence)
+                found.setdefault(name, f"It {fault.sentence}" if fault.sentence[:1].islower() else fault.sentence)
         return found
 
 

@@ -90,14 +90,14 @@ class PlanForm(forms.Form):
 def _field(name: str, default: Any) -> forms.Field:
     about: dict[str, Any] = {
         "label": LABELS.get(name, name.replace("_", " ").capitalize()),
-        "help_text": MEANING[name],
+        "help_text": MEANING[name].replace("_", " "),
         "initial": default,
         "required": bool(default),  # a field whose default is zero or empty may stay empty
     }
     if isinstance(default, bool):
         return forms.BooleanField(**about | {"required": False})
     if isinstance(default, str):
-        return forms.ChoiceField(choices=[(value, value) for value in CHOICES[name]], **about)
+        return forms.ChoiceField(choices=[(value, value.replace("_", " ")) for value in CHOICES[name]], **about)
     if isinstance(default, float):
         return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **about)
     return forms.IntegerField(**about)

@@ -29,6 +29,7 @@ from annotation.studies.planning.costs import SECONDS_PER_VOTE, median_response
 from annotation.voting.annotators import free_leases_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.people.mail_forms import MailForm, ReminderForm, mails_context
+from annotation.web.researcher.refused_fields import add_refusal
 from generation.tables.formulas import marked
 from jobs.refusals import Refused
 from jobs.wording import counted
@@ -110,18 +111,11 @@ def invitations(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             made = invite_all(study=study, labels=labels, count=count, actor=cast(User, request.user))
         except Refused as refusal:
-            _add_refusal(form, refusal)
+            add_refusal(form, str(refusal))
         else:
             messages.success(request, f"{counted(len(made), 'personal link')} created.")
             return redirect(f"{reverse('make-invitations', args=[study.slug])}#personal")
     return render(request, "web/researcher/invitations.html", invitations_context(request, study, form), status=400)
-
-
-def _add_refusal(form: forms.Form, refusal: Refused) -> None:
-    """Show a refusal in the form, which keeps what was typed: beside the field that it names, if it names one."""
-    field, is_named, sentence = str(refusal).partition(": ")
-    is_named_here = bool(is_named) and field in form.fields
-    form.add_error(field if is_named_here else None, sentence if is_named_here else str(refusal))
 
 
 def invitations_context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[str, Any]:
@@ -240,7 +234,7 @@ def mail(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             count = _written(study, form, site, cast(User, request.user))
         except Refused as refusal:
-            _add_refusal(form, refusal)
+            add_refusal(form, str(refusal))
         else:
             kind = "reminder" if is_reminder else "invitation"
             messages.success(request, f"{counted(count, kind)} written: a worker sends them within a minute or two.")

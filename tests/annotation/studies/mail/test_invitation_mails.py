@@ -198,7 +198,7 @@ def test_the_page_and_the_command_write_mails(client: Client, tmp_path: Path) ->
     address = reverse("mail-invitations", args=[study.slug])
     text = {"subject": "Hello", "message": "{link}"}
     refused = client.post(address, {"addresses": "ada@lab.example\nno address", **text})
-    assert (refused.status_code, "line 2 is not an e-mail address" in refused.content.decode()) == (400, True)
+    assert (refused.status_code, "Line 2 is not an e-mail address" in refused.content.decode()) == (400, True)
     assert client.post(address, {"addresses": "Ada <ada@lab.example>", **text}).status_code == 302
     assert InvitationMail.objects.get().site == "http://testserver"
     page = client.get(reverse("make-invitations", args=[study.slug])).content.decode()

@@ -164,7 +164,8 @@ def test_the_page_says_what_the_models_need_and_how_many_prompts_there_are(resea
     assert answer["needs"]["model_a"].startswith("Runs on a worker, in ")
     assert answer["needs"]["model_b"] == "Its images come from the endpoint painter."
     assert answer["prompt_count"] == 2
-    assert researcher.post("/studies/new/check", {"file": filled(model_a="No")}).json()["needs"]["model_a"] == ""
+    unnamed = researcher.post("/studies/new/check", {"file": filled(model_a="")}).json()
+    assert (unnamed["needs"]["model_a"], unnamed["fields"]["model_a"]) == ("", "It is missing.")
 
 
 def test_an_earlier_study_is_a_start_for_its_editors_only(researcher: Client, models: None) -> None:
