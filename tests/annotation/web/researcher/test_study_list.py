@@ -44,7 +44,7 @@ def test_the_list_says_how_far_a_study_is_what_was_found_and_what_needs_attentio
     assert "chose the model" not in researcher.get("/studies/").content.decode()
     researcher.get("/studies/dogs/report/")
     page = researcher.get("/studies/").content.decode()
-    assert '>0 <span class="quiet">of 6</span></td>' in page
+    assert "<span>0<small> of 6</small></span></td>" in page
     assert "SCS chose the model with more votes of people on 1 of 2 comparisons." in page
     assert '<span class="attention">Jobs failed.</span>' in page
     study.comparisons.filter(position=0).update(vote_count=2, votes_a=1)  # as after a withdrawal
