@@ -83,6 +83,6 @@ def import_upload(_job_id: int = 0) -> None:
 
 @shared_task(bind=True, max_retries=5, default_retry_delay=60)
 def mail_password_links(self: "Task[..., None]", address: str, site: str) -> None:
-    """Mail links to choose a password. If the message is lost, the person asks again, so no row stands for it."""
+    """Mail links to choose a password. It has no row in a job table: if its message is lost, the person asks again."""
     if not send_password_links(address, site):
         raise self.retry()

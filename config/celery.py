@@ -19,7 +19,7 @@ from config.one_message import OneMessageAtATime
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 TRANSPORT_ALIASES["sqla"] = "config.embedded_broker:Transport"
-# Celery warns root about pickled messages; ours are JSON only.
+# Celery warns a worker that runs as root of pickled messages; ours are JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from django.forms.renderers import DjangoTemplates
 
 
 class FocusedField(BoundField):
-    """A field that has the focus on a new page if it is the first of its form with a fault."""
+    """A field that gets the focus when the page loads if it is the first one with a fault."""
 
     def build_widget_attrs(self, attrs: dict[str, Any], widget: Widget | None = None) -> dict[str, Any]:
         """Return the attributes of the field's control."""

@@ -13,7 +13,7 @@ _env = Environment()
 worker_class = "config.server.worker.BufferingWorker"  # threads that no slow connection holds up
 workers = _env.int("WEB_CONCURRENCY", default=2)
 threads = _env.int("WEB_THREADS", default=8)
-worker_connections = 800  # open at once in each process; below the 1024 files that many systems allow
+worker_connections = 800  # open connections of a process; many systems allow it 1024 open files
 sendfile = False  # a file is sent by the event loop, like everything else
 timeout = 60
 graceful_timeout = 20  # below stop_grace_period in docker-compose.yml

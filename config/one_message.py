@@ -17,7 +17,7 @@ logger = get_logger(__name__)
 
 
 class Line:
-    """The consumer of this process if its broker speaks AMQP, else None; and the pool of its processes."""
+    """Where this process gets its messages. consumer: None unless the broker speaks AMQP; pool: of its processes."""
 
     consumer: ClassVar[Any] = None
     pool: ClassVar[Any] = None
@@ -70,7 +70,7 @@ class JobRequest(Request):
                 logger.warning("the broker does not answer: %s", error)
             self.acknowledged, self.is_acknowledged_early = False, True
         is_ending: Any = state.should_terminate  # celery-types knows only None
-        if is_ending:  # it began after the jobs that run were told to stop
+        if is_ending:  # it began after the running jobs were told to stop
             self.cancel(Line.pool, emit_retry=False)
 
     def acknowledge(self) -> None:

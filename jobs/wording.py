@@ -44,7 +44,7 @@ def duration(seconds: float) -> str:
 
 
 def hidden_character(name: str) -> str:
-    """Return the first character of a name that nobody sees or that reorders others; empty if there is none.
+    """Return the first character of a name that is invisible or reorders others; empty if there is none.
 
     Two names that differ by such a character look the same, and some of them control a terminal.
 
@@ -55,8 +55,9 @@ def hidden_character(name: str) -> str:
 
 
 def quoted(text: str, most: int = 300) -> str:
-    """Return a text of a file in quotes, cut, on one line, with a name for each character that nobody sees or takes for
-    a plain blank.
+    """Return a text of a file in quotes, cut, on one line.
+
+    Invisible characters, and those that look like a plain blank, are written as their numbers.
 
     >>> print(quoted("a\\u00a0kite\\n"), quoted("a kite", most=3))
     "a[U+00A0]kite[U+000A]" "a k…"

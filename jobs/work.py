@@ -61,7 +61,7 @@ def give_back_all(name: str) -> None:
 
     The signal may come between the statement that claims a job or records its end, and the next line.
     """
-    connection.close()  # the signal may have broken it
+    connection.close()  # the signal may have broken the connection
     try:
         if count := claims.release_all(_claimant(name)):
             logger.warning("%d jobs were given back at the end of the process", count)
@@ -143,7 +143,7 @@ class RunningJob(Generic[J]):
             self._settle(partial(claims.release, self.job))
 
     def end_process(self) -> None:
-        """End this process, whose device is broken, and give back before what else it has."""
+        """Give back the other jobs of this process, whose device is broken, and end it."""
         try:
             self._before_end()
         except DatabaseError:  # the leases end by themselves
@@ -163,7 +163,7 @@ class RunningJob(Generic[J]):
                 self.end_process()
 
     def _settle(self, settle: Callable[[], object]) -> None:
-        """Record first how the job ended: to leave its resources may take a while, or fail."""
+        """Record how the job ended before its resources are released, which may take a while or fail."""
         self.is_over = True
         try:
             settle()

@@ -58,7 +58,7 @@ class SecondFactorAdmin(ReadOnlyAdmin):
 class AuditEntryAdmin(AdminsOnly):
     """Acts of accounts in the installation, the latest first. The database refuses to change them.
 
-    A study's page History shows its own part.
+    The entries of one study are also on its page History.
     """
 
     list_display = ("happened_at", "actor_name", "verb", "study_slug", "detail")

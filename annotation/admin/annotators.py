@@ -51,7 +51,7 @@ class AnnotatorAdmin(SharedAdmin):
         return self._may_edit_any(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
-        """Ask for an editor of the annotator's study. What was withdrawn or erased gets no new label."""
+        """Ask for an editor of the annotator's study. The label of an annotator who is gone cannot be changed."""
         if obj is None:
             return self._may_edit_any(request)
         is_gone = obj.state == Annotator.State.WITHDRAWN or obj.study.erased_at is not None

@@ -16,7 +16,7 @@ from django.conf import settings
 from generation.machines.cards import HostCard
 
 LONGEST_PAUSE_SECONDS = 30
-SECONDS_TO_GIVE_BACK = 5.0  # for a process that did not end in time, before it is killed
+SECONDS_TO_GIVE_BACK = 5.0  # to a process that did not end in time, before it is killed
 STEADY_AFTER_SECONDS = 60  # a process that ran this long dies for a new reason: the next pause is short again
 
 
@@ -84,7 +84,7 @@ class ChildProcess:
         return True
 
     def signal_all(self, number: signal.Signals) -> None:
-        """Send a signal to the process and those that it started, of which some may live on after it."""
+        """Send a signal to the process and to those that it started: some of them may outlive it."""
         with _ignoring_absence():
             os.killpg(self.process.pid, number)
 
@@ -93,8 +93,8 @@ class ChildProcess:
 def running(*plans: ProcessPlan, patience_seconds: float, say: Callable[[str], None]) -> Iterator[list[ChildProcess]]:
     """Run the plans while the block runs. Then terminate all, and kill those that still run after the patience.
 
-    Before that they get SIGQUIT. A job that began in the moment of the SIGTERM is unknown to Celery's main process,
-    which would wait for it; with SIGQUIT, its pool process gives it back.
+    They get SIGQUIT first. Celery's main process does not know a job that began at the moment of the SIGTERM, and would
+    wait for it. On SIGQUIT the pool process gives this job back.
     """
     children = [ChildProcess(plan) for plan in plans]
     try:

@@ -10,7 +10,7 @@ from django.db.models.functions import Abs
 class Comparison(models.Model):
     """The unit of analysis.
 
-    model_a, model_b: the models of its two sides; of two models, the one that comes first in the study file is side A.
+    model_a, model_b: the models of its two sides. In a study of two models, side A is the first one of the study file.
     "A" and "B" are sides: in a study of several models, a model is side A of some comparisons and side B of others.
     slot_count: leased main assignments plus standing main votes; overlap: how many there may be. vote_count: the
     standing main votes among them; votes_a, votes_b, votes_tie: those that count for the winner. They change, like

@@ -74,7 +74,7 @@ class ImportedAssignment(models.Model):
 
 
 class ImportedVote(models.Model):
-    """A vote and a file that holds it, for assignments of which several files hold votes; others have no such rows."""
+    """A vote and an import whose file holds it; made only if several files hold votes of the same assignment."""
 
     vote = models.ForeignKey("annotation.Vote", on_delete=models.CASCADE, related_name="files")
     source = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="shared_votes")

@@ -24,8 +24,8 @@ def invite_all(
 ) -> list[Annotator]:
     """Create a personal link for each label, or `count` links labelled by numbers that go on from the annotators.
 
-    Refused if the study is over, or for no label, too many, one that is empty, too long, given twice or that of another
-    link, one with a character that nobody sees, or one of a person who took part in a pilot of the study.
+    Raises Refused if the study is over, if there are no labels or too many, and for a label that cannot be used: empty,
+    too long, given twice, with an invisible character, or that of another link or of a person of a pilot of the study.
     """
     if study.is_over:
         raise Refused(f"{study} is over: nobody can be invited any more.")
@@ -49,13 +49,13 @@ def _refuse_labels(study: Study, labels: Sequence[str], taken: Collection[str]) 
             raise Refused(f"labels: each label has 1 to {LABEL_LENGTH} letters.")
         if hidden_character(label):
             raise Refused(
-                f"labels: {quoted(label)} has a character that nobody sees: a label is one line of visible letters."
+                f"labels: {quoted(label)} has an invisible character: a label is one line of visible letters."
             )
         if label in labels[:number]:
             raise Refused(f"labels: {quoted(label)} is given twice: each link needs a label of its own.")
         if label in taken:
             raise Refused(
-                f"labels: {quoted(label)} is the label of a personal link of {study} already: send that link, or give "
+                f"labels: {quoted(label)} is already the label of a personal link of {study}: send that link, or give "
                 "another label."
             )
 

@@ -72,7 +72,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 # The time-out of one covers all attempts, so that a visitor waits once.
                 connection = self.pool.getconn(max(0.01, started + self.pool.timeout - time.monotonic()))
         except psycopg.OperationalError:
-            if not self.pool or self._failed_attempts() > failures:  # else the pool is only busy
+            if not self.pool or self._failed_attempts() > failures:  # without a new failure the pool is only busy
                 BREAKER.failed(partial(_attempt, self.pool, conn_params))
             raise
         return connection

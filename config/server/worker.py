@@ -32,7 +32,7 @@ SWEEP_SECONDS = 0.5
 
 
 class Stage(Enum):
-    """The stage of a connection; its deadline is the deadline of this stage."""
+    """What a connection is doing. It has a deadline in each stage, after which it is closed."""
 
     IDLE = auto()  # nothing of a request has arrived
     READING = auto()

@@ -67,13 +67,13 @@ def filled_workflow(endpoint: Endpoint, request: ImageRequest) -> tuple[dict[str
         raise Refused(f"{owner}: its workflow holds {{{absent[0]}}}, but parameters or seeds do not allow it.")
     for name in ("prompt", *(["seed"] if endpoint.seeds else [])):
         if name not in used:
-            raise Refused(f"{owner}: its workflow holds no {{{name}}}, so every image would be made alike.")
+            raise Refused(f"{owner}: its workflow holds no {{{name}}}, so all images would be the same.")
     filled: dict[str, Any] = _filled(workflow, {name: values[name] for name in used})
     return filled, hashlib.sha256(data).hexdigest()
 
 
 def _filled(node: Any, values: dict[str, Any]) -> Any:
-    """Return the JSON with values for placeholders: a text that is one keeps the value's kind."""
+    """Return the JSON with its placeholders replaced. If one is the whole text, the value keeps its type."""
     if isinstance(node, dict):
         return {key: _filled(item, values) for key, item in node.items()}
     if isinstance(node, list):

@@ -73,7 +73,7 @@ class Layout:
 
 
 def read_layout(folder: Path, *, model: str | None) -> Layout:
-    """Read the prompts below a folder, or in a CSV manifest: that file, or manifest.csv in the folder.
+    """Read the prompts of a CSV manifest, which is `folder` itself or its manifest.csv; without one, of its folders.
 
     With `model` only this model's images are read: in FOLDER/model if that exists, else in FOLDER itself.
     Raises Refused if there are no images, and for an invalid manifest.
@@ -92,7 +92,7 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
         raise Refused(f"{shown(str(error.filename))} cannot be read: {error.strerror}.") from None
     if not layout.prompts:
         of_model = f" of the model {model}" if model else ""
-        raise Refused(f"{folder} holds no images{of_model}: wanted is <model>/<prompt>/<seed>.jpg or a {MANIFEST}.")
+        raise Refused(f"{folder} holds no images{of_model}: it needs <model>/<prompt>/<seed>.jpg or a {MANIFEST}.")
     first: dict[tuple[str, str], PromptFiles] = {}
     for prompt in layout.prompts:
         _check_names(prompt)

@@ -35,7 +35,7 @@ _STICKY = (
 )
 
 
-# cuDNN's flags are the whole process's: an encoder that set its own would change the images that are sampled meanwhile.
+# cuDNN's flags hold for the whole process: an encoder that set its own would change images sampled at the same time.
 _flags = RLock()
 
 

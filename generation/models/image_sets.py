@@ -10,7 +10,7 @@ from django.db.models.functions import Length
 
 MOST_PROMPT_BYTES = 2600  # PostgreSQL's unique index holds no longer one; text encoders read far less
 
-models.CharField.register_lookup(Length)  # so that a constraint can say __length
+models.CharField.register_lookup(Length)  # so that a constraint can use the lookup __length
 
 
 class DiffusionModel(models.Model):

@@ -276,7 +276,7 @@ class _Making:
         self._do(self._note_sampled)
 
     def _end_broken(self) -> None:
-        """End this process if the sampling of a job that was over before has broken the device."""
+        """End this process if a job that had already ended has broken the device by its sampling."""
         from generation.machines.devices import Fault, fault_of
 
         sampling, self._sampling = self._sampling, None

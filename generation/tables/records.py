@@ -106,9 +106,9 @@ def parquet(path: Path, columns: Columns) -> Table:
 
 
 def _as_python_has_them(batch: Any) -> Any:
-    """Return a record batch with its times in microseconds, and those of a zone in UTC.
+    """Return a record batch with its times in microseconds; times with a zone are in UTC.
 
-    Such times are stored as moments, so a zone that is not known here changes nothing.
+    They are stored as moments, so a zone that this machine does not know changes nothing.
     """
     import pyarrow as pa
 

@@ -52,7 +52,7 @@ class Command(StudyCommand):
 
 
 def _rows(source: Import) -> str:
-    """Return the size of the import, or of its part that is stored, and what it is."""
+    """Return what the import has stored so far, and how much of it."""
     count = source.row_count
     return {
         Import.Kind.VOTES: counted(count, "vote"),

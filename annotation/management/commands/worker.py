@@ -15,7 +15,7 @@ from generation.machines.cards import choose_cards
 from generation.machines.workers import queue_of
 from jobs.refusals import Refused
 
-SECONDS_TO_END = 20  # after the soft shutdown: 3 on idle cores, 12 on cores with six times as much to do
+SECONDS_TO_END = 20  # after the soft shutdown; it took 3 s on idle cores, 12 s with six times as much to do
 QUEUES = {
     "gpu": "generation and scoring",
     "endpoints": "images of the endpoints in ENDPOINTS_FILE",

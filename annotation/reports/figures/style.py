@@ -24,7 +24,7 @@ from annotation.reports.printing.numbers import significant
 
 SANS = "Inter"
 FALLBACK = "DejaVu Sans"  # matplotlib's own, for scripts that Inter lacks
-# A file of each weight.
+# One font file for each weight of the font.
 FONT_FILES = {
     weight: Path(__file__).with_name("fonts") / f"{SANS}-{name}.ttf"
     for weight, name in ((400, "Regular"), (700, "SemiBold"))

@@ -99,7 +99,10 @@ def run_report_job(job: ReportJob, lease: Lease) -> None:
 
 
 def _result(job: ReportJob, report: AgreementReport) -> tuple[str, int]:
-    """Return what the report of a closed study by its own metric found, in one sentence, and the votes it rests on."""
+    """Return what the report found, in one sentence, and the number of votes that it rests on.
+
+    Empty and 0 unless the study is closed and the report is the one by its own metric.
+    """
     study = job.study
     own_metric = choose_metric(tuple(scored_by(study)), manifest=current_manifest(study), wanted="")
     if report.study.state != Study.State.CLOSED or job.pair or job.metric != own_metric or not report.results:

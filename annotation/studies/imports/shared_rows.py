@@ -15,9 +15,9 @@ def brought_alone(source: Import) -> QuerySet[Any]:
 
 
 def link(source: Import, standing: QuerySet[Any]) -> None:
-    """Note that the import brought these rows too, which stood already. The same file again brings nothing.
+    """Link the import to these rows, which other imports stored before. The same file again is not linked.
 
-    Rows that belong to no import, of a version that kept none, stay without one.
+    Rows without any import, which an earlier version stored, stay without one.
     """
     links = _links(source)
     same_file = links.filter(import__study=source.study_id, import__sha256=source.sha256)
@@ -26,7 +26,7 @@ def link(source: Import, standing: QuerySet[Any]) -> None:
 
 
 def let_go(source: Import, ids: Sequence[int]) -> QuerySet[Any]:
-    """Separate these rows from the import; return those that no import has any more. To be called in a transaction."""
+    """Unlink these rows from the import; return those that no import has any more. To be called in a transaction."""
     rows: QuerySet[Any] = _rows(source).model.objects.filter(pk__in=ids)
     list(rows.order_by("pk").select_for_update().values("pk"))  # else two imports would each leave a row to the other
     _rows(source).remove(*ids)
@@ -38,7 +38,7 @@ def _rows(source: Import) -> Any:
 
 
 def _links(source: Import) -> QuerySet[Any]:
-    """Return the links of a row, in a query of rows, to every import."""
+    """Return the links between a row and its imports, for a subquery in a query of rows."""
     rows = _rows(source)
     links: QuerySet[Any] = rows.through.objects.filter(**{rows.target_field_name: OuterRef("pk")})
     return links

@@ -35,7 +35,7 @@ from scoring.scores import refuse_unusable_name, score_of_stored, score_pairs
 
 COLUMNS = Columns(("model", "prompt", "seed_i", "seed_j", "value"))
 MOST_SHOWN = 20  # faults
-SETS_OF_A_SLICE, LEAST_SETS = 100, 10  # each is scored by every metric
+SETS_OF_A_SLICE, LEAST_SETS = 100, 10  # a slice also scores each set by every metric
 DEFAULT_METRIC = "mean_of_pairs"
 _SAME = 1e-12
 
@@ -248,7 +248,7 @@ def _stored_as(
 
 
 def _refuse_others(found: Sequence[PairwiseSimilarities]) -> dict[int, int]:
-    """Return which rows stand already, by the set. Raises Refused if a set has other values under the name."""
+    """Return the ids of the rows that are stored already, by set. Raises Refused if a stored one has other values."""
     sets = {one.image_set_id: one for one in found}
     standing = PairwiseSimilarities.objects.filter(name=found[0].name, image_set__in=sets)
     for row in standing:
@@ -256,7 +256,7 @@ def _refuse_others(found: Sequence[PairwiseSimilarities]) -> dict[int, int]:
         if (bytes(row.values), row.are_distances, row.bandwidth) != (one.values, one.are_distances, one.bandwidth):
             raise Refused(
                 f"{one.image_set} has other similarities under {one.name}: import these under another name, or take "
-                "the former ones back first."
+                "back the stored ones first."
             )
     return {row.image_set_id: row.pk for row in standing}
 
@@ -293,5 +293,5 @@ def scores_by(name: str, image_sets: QuerySet[Any]) -> QuerySet[SetScore]:
     """Return the scores of the sets that were computed from the similarities of this name."""
     computed = SetScore.objects.filter(image_set__in=image_sets, source=SetScore.Source.COMPUTED)
     metrics = computed.order_by().values_list("metric", flat=True).distinct()
-    # Not by the database: SQLite's LIKE takes small and capital letters for the same.
+    # Compared here, because SQLite's LIKE ignores the difference between small and capital letters.
     return computed.filter(metric__in=[metric for metric in metrics if metric.endswith(f"/pairs:{name}")])

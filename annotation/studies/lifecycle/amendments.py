@@ -63,7 +63,7 @@ def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> Manif
     before, after = document(current_manifest(study)), document(manifest)
     changed = sorted(_differences(before, after, ""))
     if not changed:
-        raise Refused(f"Nothing differs from the manifest that {study} has.")
+        raise Refused(f"There is nothing to change: this is the manifest that {study} already has.")
     refuse_shared_prompts(study, manifest)
     if study.state == Study.State.DRAFT:
         version = _rewrite_draft(study, manifest, changed, actor)

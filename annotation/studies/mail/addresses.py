@@ -59,5 +59,5 @@ def _checked(address: str, label: str, place: str) -> Recipient:
         raise Refused(f"{place} is too long.")
     label = " ".join(label.split())
     if hidden_character(label):
-        raise Refused(f"{place} has a name with a character that nobody sees: {quoted(label)}.")
+        raise Refused(f"{place} has a name with an invisible character: {quoted(label)}.")
     return Recipient(lower, label)

@@ -100,7 +100,7 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
     """Return the study file with the form's values in it; an empty value removes its key. Comments are lost.
 
     A number that cannot be read stays in the file as it was typed, so that the file's own fault names it. A value that
-    says what the file says already changes nothing, and a prompt that stays keeps its cluster.
+    the file already has changes nothing, and a prompt that stays keeps its cluster.
 
     >>> with_values('name = "A"', {"overlap": "5"})
     'name = "A"\\n\\n[annotation]\\noverlap = 5\\n'
@@ -139,7 +139,7 @@ def _put(data: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _shown(value: Any, kind: type) -> str:
-    """Return a value as its field shows it: a list of prompts in lines, one of seeds in one line."""
+    """Return a value as its field shows it: prompts one on a line, seeds all on one line."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -132,7 +132,7 @@ def _length_sentence(error: ErrorDetails) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as a study file has it, cut.
+    """Return a value as it is written in a study file, cut after 60 letters.
 
     >>> shown(True), shown("a"), shown([1, False])
     ('true', "'a'", '[1, false]')

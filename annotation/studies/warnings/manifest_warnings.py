@@ -47,8 +47,8 @@ def _quota_beyond_prompts(manifest: Manifest) -> Iterator[str]:
     quota = manifest.annotation.comparisons_per_annotator
     if manifest.source != "external" and quota > manifest.comparison_count:
         yield (
-            f"An annotator may vote on {counted(quota, 'comparison')}, but the study has "
-            f"{manifest.comparison_count}: each is done after all of them."
+            f"An annotator may vote on {counted(quota, 'comparison')}, but the study has only "
+            f"{manifest.comparison_count}, so nobody is shown more."
         )
 
 

@@ -77,7 +77,7 @@ class TakenOver(Refused):
 
 @contextmanager
 def removed_if_refused(source: Import, remove: Callable[[Import], None]) -> Iterator[None]:
-    """Remove the rows of an import that is refused half-way, and the import. remove: removes the rows."""
+    """Remove an import that is refused half-way. remove: removes its rows."""
     try:
         yield
     except TakenOver:

@@ -150,7 +150,7 @@ def _insert_votes(given: Sequence[tuple[int, FileVote]], now: datetime) -> None:
 
 
 def _update_states(assignments: Collection[int]) -> None:
-    """Set the state of assignments whose votes changed: by the vote that counts, as `_state`."""
+    """Set the state of assignments whose votes changed, by the vote that counts, as `_state` does."""
     of_one = Vote.objects.filter(assignment=OuterRef("pk"))
     stands, is_late = (Exists(of_one.filter(state=state)) for state in (Vote.State.STANDING, Vote.State.LATE))
     state = Case(

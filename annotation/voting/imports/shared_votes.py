@@ -51,20 +51,20 @@ def same_file(source: Import) -> QuerySet[Vote]:
 
 
 def link_first(assignments: Collection[int]) -> None:
-    """Give each vote of these assignments that has no row yet a row of the import that brought it first."""
+    """Link each vote of these assignments that has no link yet to the import that brought it first."""
     unlinked = Vote.objects.filter(~Exists(_LINKS), assignment__in=assignments).order_by()
     rows = unlinked.values_list("pk", "assignment__imported__source_id")
     ImportedVote.objects.bulk_create(ImportedVote(vote_id=vote, source_id=first) for vote, first in rows)
 
 
 def link(source: Import, vote_ids: Iterable[uuid.UUID]) -> None:
-    """Note that the import's file holds these votes."""
+    """Link the import to these votes, which its file holds."""
     rows = [ImportedVote(vote_id=vote, source=source) for vote in vote_ids]
     ImportedVote.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def let_go(source: Import, assignments: Collection[int]) -> QuerySet[Vote]:
-    """Separate the assignments from the import; return the votes that no import has any more."""
+    """Unlink the votes of these assignments from the import; return the votes that no import has any more."""
     shared = Vote.objects.filter(assignment__in=assignments, files__isnull=False).order_by().values("assignment")
     is_shared = Q(assignment__in=set(shared.values_list("assignment", flat=True)))
     ImportedVote.objects.filter(source=source, vote__assignment__in=assignments).delete()

@@ -52,7 +52,7 @@ def _broken_by(annotator: Annotator, rules: VotingRules) -> str:
 
 
 def mark(*, annotator: Annotator, now: datetime) -> None:
-    """Mark the annotator's votes by the rules that `judge` stored. If a process dies before, `review_all` does it.
+    """Mark the annotator's votes by the rules that `judge` stored. If the process dies, `review_all` marks the rest.
 
     It waits for several comparisons, so it runs in no transaction that holds one (see `slots`).
     """

@@ -1,4 +1,4 @@
-"""Insert rows by the hundred thousand. A model instance for each would cost more time than the database needs."""
+"""Insert rows by the hundred thousand. To make a model instance of each row would take longer than the database."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache

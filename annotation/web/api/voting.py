@@ -127,7 +127,7 @@ def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> s
 
 @router.post("/annotators/{token}/leave", response={200: schemas.LeftOut, **REFUSALS}, operation_id="leave")
 def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
-    """Release the comparisons fetched ahead because the page closes. The one on the screen stays leased."""
+    """Release the comparisons fetched ahead because the page closes. The comparison on the screen stays leased."""
     with _visit(token) as visit:
         return schemas.LeftOut(released=release_ahead(annotator=visit.annotator, now=visit.now))
 

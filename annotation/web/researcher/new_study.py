@@ -119,7 +119,9 @@ def _first_text(request: HttpRequest, account: User) -> str:
         study = get_object_or_404(visible_studies(account, needed=Role.EDITOR), slug=slug)
         manifest = current_manifest(study)
         text = write_study_file(manifest.model_copy(update={"name": f"{manifest.name} (copy)"}))
-        return re.sub(r"^slug = .*\n", "", text, count=1, flags=re.MULTILINE)  # drawn from the name, also a later one
+        return re.sub(
+            r"^slug = .*\n", "", text, count=1, flags=re.MULTILINE
+        )  # made from the name, also from one typed later
     start = STARTS.get(request.GET.get("start", ""), STARTS["checkpoints"])
     return start.text
 
@@ -239,7 +241,7 @@ def _machine_time(costs: Costs) -> str:
     minutes = costs.machine_minutes
     if minutes is None:
         return "how long is known once these models have made an image here"
-    return f"{_minutes(minutes)} on one card, as these models took here lately"
+    return f"{_minutes(minutes)} on one card, judging by the last images of these models here"
 
 
 def _minutes(minutes: float) -> str:

@@ -74,7 +74,7 @@ def _notices(studies: Sequence[Study]) -> dict[int, list[str]]:
 
 
 def _results(studies: Sequence[Study]) -> dict[int, tuple[int, str]]:
-    """Return the votes of each closed study's latest report, and what it found, by the study's id."""
+    """Return what each closed study's latest report found, with the votes that it rests on, by the study's id."""
     closed = [study for study in studies if study.state == Study.State.CLOSED]
     jobs = ReportJob.objects.filter(study__in=closed).exclude(result="")
     return {pk: (votes, result) for pk, votes, result in jobs.values_list("study_id", "result_votes", "result")}

@@ -29,7 +29,7 @@ class Clustering:
     def warning(self) -> str:
         """A warning if there are few clusters, else empty."""
         if self.count < LEAST_CLUSTERS:
-            return f"only {counted(self.count, 'cluster')} of comparisons: no verdict, which needs {LEAST_CLUSTERS}"
+            return f"only {counted(self.count, 'cluster')} of comparisons: a verdict needs {LEAST_CLUSTERS}"
         few = f"only {self.count} clusters of comparisons: intervals and tests are rough below {FEW_CLUSTERS}"
         return few if self.count < FEW_CLUSTERS else ""
 

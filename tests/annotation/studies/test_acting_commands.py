@@ -46,10 +46,10 @@ def test_people_are_invited() -> None:
             said("invite", "study", "--count", count)
     assert [act.verb for act in history(study)].count("invited") == 2
     for labels, fault in {
-        ("Cleo\nBob",): r'"Cleo\[U\+000A\]Bob" has a character that nobody sees',
-        ("Cleo", "An\u200bn"): r'"An\[U\+200B\]n" has a character that nobody sees',
+        ("Cleo\nBob",): r'"Cleo\[U\+000A\]Bob" has an invisible character',
+        ("Cleo", "An\u200bn"): r'"An\[U\+200B\]n" has an invisible character',
         ("Cleo", "Bob", "Cleo "): '"Cleo" is given twice',
-        ("Cleo", "=Ada"): '"=Ada" is the label of a personal link of Study already',
+        ("Cleo", "=Ada"): '"=Ada" is already the label of a personal link of Study',
     }.items():
         with pytest.raises(CommandError, match=f"labels: {fault}"):
             said("invite", "study", *(f"--label={label}" for label in labels))

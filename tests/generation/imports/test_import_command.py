@@ -154,7 +154,7 @@ def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"images\.zip is not a folder: give the folder that holds the images"):
         call_command("import_images", str(tmp_path / "images.zip"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CommandError, match="holds no images of the model sdxl: wanted is"):
+    with pytest.raises(CommandError, match="holds no images of the model sdxl: it needs"):
         call_command("import_images", str(tmp_path / "empty"), "--model", "sdxl")
 
 

@@ -20,8 +20,8 @@ class Sequential:
 
     claim: "metric" or "models". rivals: the constant choices that the metric must beat. clusters: those that entered,
     of planned_clusters. comparisons: those of them that count. threshold: the e-value from which on a claim is shown.
-    agreement: of the metric, with a confidence sequence. saved_votes: that the comparisons still lacked when the claim
-    was decided; 0 if the study did not stop. ended_after: the clusters that had decided the claim when the voting
+    agreement: of the metric, with a confidence sequence. saved_votes: those that the comparisons lacked when the
+    claim was decided; 0 if the study did not stop. ended_after: the clusters that had decided the claim when the voting
     ended, 0 if it did not end for that reason. ended_with: the verdict then; empty in studies that ended before it was
     stored.
     """
@@ -96,7 +96,7 @@ def _is_complete(data: UnsealedData, counted: Integers) -> NDArray[np.bool_]:
 class Ending:
     """How the voting ended: after so many clusters, 0 if another reason ended it, and with which verdict.
 
-    saved_votes: None in studies that ended before it was stored; the verdict is empty in some of them.
+    saved_votes: None in studies that ended before it was stored; in some of these the verdict is empty.
     """
 
     after_clusters: int = 0

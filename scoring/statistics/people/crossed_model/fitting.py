@@ -14,16 +14,17 @@ from scoring.statistics.votes.counts import Floats
 
 MOST_SCALE, MOST_EFFECT = 10.0, 25.0  # on the logit scale; beyond them the chances are 0 and 1 to any precision
 _MOST_ERROR = 10.0
-_AT_ZERO = 0.02  # a smaller standard deviation is tried at zero
-_NO_LOSS = 1e-5  # of log-likelihood: what zero may cost
-_MOST_GAIN = 0.01  # of twice the log-likelihood by one more step, at a maximum
-_STEP = 1e-4  # of finite differences of the gradient
-_LONG_STEP = 1e-3  # of finite differences of the next term of Laplace's expansion
-_MOST_CORRECTED = 0.25  # of a parameter, or of one if it is smaller: very few votes have no use for an expansion
+_AT_ZERO = 0.02  # a standard deviation below this is tried at zero
+_NO_LOSS = 1e-5  # zero is kept if it lowers the log-likelihood by no more than this
+_MOST_GAIN = 0.01  # one more step from a maximum may raise twice the log-likelihood by no more than this
+_STEP = 1e-4  # the step of finite differences of the gradient
+_LONG_STEP = 1e-3  # the step of finite differences of the next term of Laplace's expansion
+# The correction moves a parameter by this share of itself at most, or of one: the expansion is useless for few votes.
+_MOST_CORRECTED = 0.25
 _SETTLED = 1e-3  # the largest derivative at the maximum
-_SETTLED_PROFILE = 0.03  # the same times a standard error, while a limit is searched
-_CLOSE = 0.002  # of a limit
-_JUMP = 0.1  # of the root of the fall, within the accuracy of a limit
+_SETTLED_PROFILE = 0.03  # while a limit is searched: the same, times the largest standard error
+_CLOSE = 0.002  # the accuracy of a limit
+_JUMP = 0.1  # the root of the fall jumps if it is further than this from its aim at a limit
 
 
 class NoFiniteFit(Exception):  # noqa: N818 - it names what happened
@@ -230,8 +231,8 @@ def profile_limits(design: Design, fitted: Fit, index: int, *, most_fall: float)
     """Return the limits of a standard deviation where twice the log-likelihood has fallen by `most_fall`.
 
     The log-likelihood is that with the next term of Laplace's expansion, and `fitted` is corrected by it. The lower
-    limit is zero if the fall at zero is smaller; the upper one is None if it lies above 10. So are they where the fall
-    jumps: with few votes the approximation has other maxima further out, and says nothing of what lies between.
+    limit is zero if the fall at zero is smaller; the upper one is None if it lies above 10. The same holds for
+    a limit where the fall jumps: with few votes the approximation has other maxima further out, and is useless between.
 
     >>> ones, groups = np.ones((12, 1)), (np.repeat(range(6), 2), range(6), [0, 1] * 6)
     >>> design = Design.of([1, 0] * 6, np.zeros((12, 0)), groups, ones)  # people never agree: prompts are at zero
@@ -251,7 +252,7 @@ def profile_limits(design: Design, fitted: Fit, index: int, *, most_fall: float)
 def _crossing(fall: Callable[[float], float], value: float, far: float, most_fall: float) -> float | None:
     """Return where the fall, which is larger at `far`, reaches `most_fall`; None if it jumps over it.
 
-    Its root is nearly straight.
+    The square root of the fall is searched, because it is nearly a straight line.
     """
 
     def excess(scale: float) -> float:

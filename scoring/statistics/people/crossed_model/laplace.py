@@ -48,11 +48,11 @@ class Laplace:
         return value, gradient
 
     def next_term(self, parameters: Floats) -> float:
-        """Return the next term of Laplace's expansion.
+        """Return the next term of Laplace's expansion of the log-likelihood.
 
-        With the covariances h of votes' latent values and their log-likelihoods l it is l"" h h / 8 over votes, and
-        over pairs of votes l"' l"' h h h times 1 / 8 with the variances of both and 1 / 12 with their covariance only.
-        The last one leaves out pairs on different comparisons, which say next to nothing.
+        It is the sum of l4_v h_vv² / 8 over votes v, plus the sum of l3_v l3_w (h_vv h_vw h_ww / 8 + h_vw³ / 12) over
+        votes v and w. h: the covariances of the votes' latent values; l3, l4: the third and fourth derivatives of a
+        vote's log-likelihood. h_vw³ counts only for votes on the same comparison: the others add next to nothing.
         Source: Shun and McCullagh (1995), "Laplace approximation of high dimensional integrals".
         """
         smaller, is_left = self._without_zeros(parameters)

@@ -60,7 +60,7 @@ def test_a_metric_that_does_worse_than_always_naming_one_model_says_so() -> None
 def test_few_clusters_are_in_the_claim_and_no_verdict_comes_from_five() -> None:
     claim = claim_of(replace(crossed([[15, 0], [0, 15]]), clusters=[f"c{number // 6}" for number in range(30)]))
     assert "not shown to beat always naming" in claim
-    assert "Only 5 clusters of comparisons: no verdict, which needs 6." in claim
+    assert "Only 5 clusters of comparisons: a verdict needs 6." in claim
 
 
 def test_simulated_votes_are_never_called_people() -> None:

@@ -66,7 +66,7 @@ def test_anything_else_wants_a_duplicate(state: str, changes: dict[str, Any], ke
     [
         ("open", 2, "Less.", "overlap can only go up: votes for 3 are being collected, not 2"),
         ("open", 4, " ", "An amendment needs its reason"),
-        ("open", 3, "None.", "Nothing differs"),
+        ("open", 3, "None.", "nothing to change"),
     ],
 )
 def test_refused_amendments(state: str, overlap: int, reason: str, sentence: str) -> None:

@@ -49,7 +49,7 @@ def test_a_change_is_a_version_with_its_reason_and_reaches_the_comparisons(resea
     [
         ({"overlap": "5"}, "An amendment needs its reason"),
         ({"overlap": "2", "reason": "fewer"}, 'id="id_overlap_error" role="alert">It can only go up: votes for 3'),
-        ({"reason": "nothing"}, "Nothing differs"),
+        ({"reason": "nothing"}, "nothing to change"),
         ({"overlap": "many"}, "Enter a whole number."),
         (
             {"overlap": "0", "reason": "none"},
