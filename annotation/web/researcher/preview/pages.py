@@ -22,6 +22,7 @@ from annotation.studies.manifest import Manifest
 from annotation.voting.checks.known_order import KnownPair, seeded_pair
 from annotation.web.annotator import markdown, onboarding
 from annotation.web.annotator.forms import CheckForm, CommentForm, QuestionsForm
+from annotation.web.annotator.images import image_folder
 from annotation.web.annotator.next_page import in_language
 from annotation.web.annotator.page_strings import other_questions, page_strings
 from annotation.web.researcher.preview.comparisons import (
@@ -123,7 +124,9 @@ class Walk:
         html: str = render_to_string(f"web/annotator/{template}.html", common | context, request)
         html = html.replace(reverse("end", args=[TOKEN]), self.after("comparisons"))
         html = html.replace(reverse("visit", args=[TOKEN]), folder(self.study))
-        return HttpResponse(html.replace('"/i/', f'"{folder(self.study)}i/'), status=status)
+        for before in ('"', " 1x, "):  # src and srcset
+            html = html.replace(f"{before}{image_folder()}", f"{before}{folder(self.study)}i/")
+        return HttpResponse(html, status=status)
 
 
 # --- the steps ----------------------------------------------------------------------------------

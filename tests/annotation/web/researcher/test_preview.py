@@ -71,6 +71,8 @@ def test_the_whole_walk_is_marked_and_stores_nothing(study: Study, viewer: Clien
         page = viewer.get(address).content.decode()
         assert "Nothing is stored." in page, address
         assert "/a/" not in page, "no address of an annotator"
+        for shown in re.findall(r' srcset="(\S+) 1x, (\S+) 2x"', page)[:1]:
+            assert [viewer.get(one).status_code for one in shown] == [200, 200]
         seen.append(re.findall(r"\d+ of \d+: ([\w ]+)</span>", page)[0])
         onward = re.findall(r'<a href="([^"]+)">Next page</a>', page)
         if not onward:
