@@ -8,7 +8,6 @@ from django.contrib.auth.models import User
 from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import StudyFileFault, warnings_in
 from annotation.studies.study_file.registered import parse_by_names
-from annotation.studies.warnings.manifest_warnings import manifest_warnings
 
 # The text with which the form for a new study begins.
 EXAMPLE = """\
@@ -69,7 +68,7 @@ class StudyFileForm(forms.Form):
 
     def warnings(self) -> list[str]:
         """Return the warnings about a valid file."""
-        return [*manifest_warnings(self.manifest), *map(str, warnings_in(self.cleaned_data["file_text"], base=None))]
+        return list(map(str, warnings_in(self.cleaned_data["file_text"], None, self.manifest)))
 
 
 class AmendmentForm(StudyFileForm):

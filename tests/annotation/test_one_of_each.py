@@ -83,7 +83,8 @@ def test_what_is_doubtful_and_planned_of_one_of_each() -> None:
     said += manifest_warnings(make_manifest(comparisons=1, annotation={"comparisons_per_annotator": 60}))
     assert len(said) == 3
     question = ask(Design(prompts=2, overlap=1, comparisons_per_annotator=2, annotators=1), simulations=20)
-    assert faults_in("\n".join([*said, to_text(plan_study(question))])) == []
+    sentences = [warning.sentence for warning in said]
+    assert faults_in("\n".join([*sentences, to_text(plan_study(question))])) == []
 
 
 def test_annotators_pages_of_one_of_each_in_both_languages(client: Client) -> None:

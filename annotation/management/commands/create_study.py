@@ -8,7 +8,6 @@ from django.core.management.base import CommandParser
 from annotation.management.base import StudyCommand
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.study_file.reading import read_study_file, warnings_in_file
-from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from jobs.wording import counted
 
 
@@ -26,7 +25,7 @@ class Command(StudyCommand):
         """Validate the file and create the study."""
         manifest = read_study_file(options["file"])
         study = None if options["check"] else create_study(manifest=manifest)
-        for warning in [*manifest_warnings(manifest), *warnings_in_file(options["file"])]:
+        for warning in warnings_in_file(options["file"], manifest):
             self.warn(f"Warning: {warning}")
         self.tell(prompts=len(manifest.prompts))
         if study is None:

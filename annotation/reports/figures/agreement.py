@@ -19,6 +19,7 @@ from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.drawn_numbers import agreement_numbers, claim_numbers
 from annotation.reports.printing.sentences import within
 from jobs.wording import counted
+from scoring.statistics.agreement.calibration import MarginBin
 
 
 def claim(report: AgreementReport, results: Results) -> Figure:
@@ -54,7 +55,7 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
         if estimate.value is None or estimate.low is None or estimate.high is None:
             continue
         axes.plot([place, place], [estimate.low, estimate.high], color=INK, linewidth=STROKE)
-        text = f"Margin {_short(row.low)} to {_short(row.high)}: they agree on {within(estimate)} of "
+        text = f"Margin {_span(row)}: they agree on {within(estimate)} of "
         text += counted(estimate.n, "comparison")
         axes.plot([place], [estimate.value], "D", color=INK, markersize=4, gid=says(text))
     baseline = results.agreement.baseline.agreement.value
@@ -62,11 +63,17 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
         axes.axhline(baseline, color=QUIET, linewidth=1, linestyle="dotted", zorder=0)
     axes.set_ylim(-0.06, 1.06)  # a mark at 0 or 100 % is whole
     axes.set_xlim(-0.6, len(bins) - 0.4)
-    axes.set_xticks(range(len(bins)), [f"{_short(row.low)}\nto {_short(row.high)}" for row in bins])
+    axes.set_xticks(range(len(bins)), [_span(row).replace(" ", "\n", 1) for row in bins])
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylabel("Agreement")
     axes.set_xlabel("Size of the margin, points of score")
     return figure
+
+
+def _span(row: MarginBin) -> str:
+    """Return the margins of a bin in words; one if they are equal when they are printed."""
+    low, high = _short(row.low), _short(row.high)
+    return low if low == high else f"{low} to {high}"
 
 
 def _short(margin: float) -> str:

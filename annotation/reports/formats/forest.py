@@ -8,7 +8,7 @@ from annotation.reports.printing.drawn_numbers import main_numbers
 from annotation.reports.printing.phrases import constant_choice
 from scoring.statistics.inference.estimate import Estimate
 
-_TICKS = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0)
+_TICKS = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,13 @@ def forest(report: AgreementReport, results: Results) -> Forest:
     """Return agreement, constant choice, people and reliability."""
     shown = main_numbers(report, results.claimed)
     bounds = [bound for _, found in shown for bound in (found.value, found.low) if bound is not None]
-    least = next((tick for tick in (0.0, -0.5) if min([0.0, *bounds]) >= tick), -1.0)
+    least = next((tick for tick in (0.0, -0.25, -0.5) if min([0.0, *bounds]) >= tick), -1.0)
     models = results.agreement.baseline.models
     constant = models[0].lower() if len(models) == 1 and not report.study.are_several else "constant"
     marks = ("metric", constant, "people", "reliability")
     rows = tuple(_row(row, found, mark, least) for (row, found), mark in zip(shown, marks, strict=True))
-    ticks = tuple((_place(tick, least), f"{100 * tick:g} %".replace("-", "−")) for tick in _TICKS if tick >= least)
+    named = sorted({least, *(tick for tick in _TICKS if tick > least)})
+    ticks = tuple((_place(tick, least), f"{100 * tick:g} %".replace("-", "−")) for tick in named)
     baseline = results.agreement.baseline.agreement.value
     caption = (
         f"{100 * results.agreement.headline.level:g} % intervals on one axis. Dotted line: "

@@ -208,15 +208,15 @@ def is_figure(name: str, report: AgreementReport) -> TypeGuard[FigureName]:
 def claim_figure(facts: Facts, results: Results) -> Figure:
     """Return the figure beside the claim: agreement, constant choice, people and reliability on one axis."""
     headline, single, alpha = results.agreement.headline, results.single_votes, results.reliability.alpha
-    has_none = "without an interval"
-    how = has_none if single and single.metric.low is None else "two-way jackknife, for annotators like these"
-    new = f"; a new annotator on a new prompt ({how})" if single else ""
-    resampled = has_none if alpha.low is None else "bootstrap over clusters"
+    has_none = "no interval"
     caption = (
-        f"The claim on one axis with {100 * headline.level:g} % intervals, n = "
-        f"{counted(headline.n, 'comparison')}: "
-        f"agreement ({headline.method}), {constant_choice(facts.study)} (Wilson; dotted line), one annotator with the "
-        f"winner of the other votes (score interval), Krippendorff's alpha ({resampled}){new}."
+        f"The claim on one axis with {100 * headline.level:g} % intervals, n = {counted(headline.n, 'comparison')}. "
+        f"Agreement: {headline.method or has_none}. Dotted line, {constant_choice(facts.study)}: Wilson. "
+        "One annotator with the winner of the other votes: score interval. "
+        f"Krippendorff's alpha: {has_none if alpha.low is None else 'bootstrap over clusters'}."
     )
+    if single:
+        how = has_none if single.metric.low is None else "two-way jackknife, for annotators like these"
+        caption += f" A new annotator on a new prompt: {how}."
     said = in_words(claim_numbers(facts, results.claimed))
     return Figure("claim", "The claim in numbers", caption, said)

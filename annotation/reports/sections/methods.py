@@ -11,16 +11,17 @@ from jobs.wording import counted
 
 def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     """Return what was computed and by which formula, each method with its reference."""
-    judged = (_agreement(report, results), _people(results)) if report.counts.analysed_comparisons else ("", "")
     parts = (
         _design(report),
         _metric(report),
-        judged[0],
+        *(_of_judged(report, results) if report.counts.analysed_comparisons else ()),
         _scores(results),
-        _reliability(report),
-        judged[1],
-        _metrics(results),
         _seeds(results),
+        _reliability(report),
+        _crossed_model(results),
+        _sides(results),
+        _rules(report),
+        _metrics(results),
         _ranking(results),
         _evidence(results),
         _resampling(report, results),
@@ -62,32 +63,134 @@ def _metric(report: AgreementReport) -> str:
     return f"The metric is {metric_name(study.metric)}; the set with the {better} score wins."
 
 
+def _of_judged(report: AgreementReport, results: Results) -> tuple[str, ...]:
+    """What rests on comparisons with votes and scores."""
+    return (
+        _agreement(report, results),
+        _chance_corrected(),
+        _margins(results),
+        _people(report, results),
+        _skill(results),
+        _fragility(results),
+        _planning(results),
+    )
+
+
 def _agreement(report: AgreementReport, results: Results) -> str:
     agreement, rival = results.agreement, constant_choice(report.study)
-    clusters = ""
+    clusters = order = ""
     if agreement.clusters:
-        clusters = " Comparisons that share a cluster count as n divided by the design effect, with Student's t."
+        clusters = (
+            f" Comparisons that share a cluster count as n divided by the design effect {cited('kish1965')}, with "
+            "Student's t."
+        )
+    if report.study.are_several:
+        order = (
+            f" The best fixed order is the one that names the winners of the votes most often {cited('kemeny1959')}."
+        )
     return (
         f"Agreement is the share of comparisons in which both name the same winner; {TIE_RULES[agreement.endpoint]}. "
-        f"Its interval is Wilson's {cited('wilson1927')}, next to the exact one {cited('clopper1934')}.{clusters} The "
+        f"Its interval is Wilson's {cited('wilson1927')}, next to the exact one {cited('clopper1934')}. Half credits "
+        f"and differences have the score interval {cited('tango1998')}.{clusters}{order} The "
         f"difference to {rival} was tested exactly, by flipping the signs of the differences of credits. If credits "
-        f"are 0 or 1 and no cluster is shared, this is McNemar's exact test {cited('mcnemar1947')}. Chance-corrected "
-        f"agreement is Cohen's kappa {cited('cohen1960')} and the Matthews correlation {cited('matthews1975')}."
+        f"are 0 or 1 and no cluster is shared, this is McNemar's exact test {cited('mcnemar1947')}."
+    )
+
+
+def _chance_corrected() -> str:
+    return (
+        f"Chance-corrected agreement is Cohen's kappa {cited('cohen1960')}, the Matthews correlation "
+        f"{cited('matthews1975')} and balanced accuracy {cited('brodersen2010')}, the mean share that is right of the "
+        f"winners for each model. The association of the two choices was tested by Fisher's exact test "
+        f"{cited('fisher1922')}, and the agreement against one half by an exact test of its credits."
+    )
+
+
+def _margins(results: Results) -> str:
+    if not results.margins.by_margin:
+        return ""
+    penalised = ""
+    if results.margins.calibration.is_penalised:
+        penalised = f" The margins separate the votes, so the fit is Firth's {cited('firth1993')}."
+    return (
+        "The calibration is a logistic regression of the votes on the metric's margin, one row for each comparison, "
+        f"with variances over clusters {cited('cameron2015')}.{penalised} It is judged by the Brier score "
+        f"{cited('brier1950')}, cross-fitted. The size of the margin is judged by the area under the ROC curve for the "
+        f"agreement {cited('hanley1982')}. The tie threshold is the margin up to which naming no winner is most "
+        f"accurate, held out {cited('deutsch2023')}."
+    )
+
+
+def _people(report: AgreementReport, results: Results) -> str:
+    people, single = results.people, results.single_votes
+    said = [
+        f"One annotator is judged by the winner of the other votes of a comparison {cited('snow2008')}, and the metric "
+        "in that place by the same votes."
+    ]
+    if people.alternative_annotator and not people.alternative_annotator[0].reason:
+        said.append(
+            f"The alternative annotator test {cited('calderon2025')} asks of each annotator, by a one-sided t-test, "
+            f"whether the metric is as close to the others, corrected for their number {cited('benjamini2001')}."
+        )
+    if people.greatest_agreement.value is not None:
+        said.append(
+            "The greatest agreement that any metric could reach is that of one that knows each comparison's chance of "
+            f"a vote for {report.study.sides_in_words[0]}. These chances follow a beta-binomial model of the votes "
+            f"{cited('griffiths1973')}, fitted by moments."
+        )
+    if single is not None:
+        said.append(
+            "A new annotator on a new prompt is judged vote by vote, each comparison with the same weight, by the "
+            "score interval with the two-way variance."
+        )
+    if results.non_inferiority is not None:
+        said.append("The metric in the place of a person is judged by the margin that the study file fixed.")
+    return " ".join(said)
+
+
+def _skill(results: Results) -> str:
+    if all(model.agreement.value is None for model in results.sensitivity.dawid_skene):
+        return ""
+    return (
+        "As a check, winners were also those of Dawid and Skene's model, which weighs annotators by error rates "
+        f"estimated by the EM algorithm {cited('dawid1979')}."
+    )
+
+
+def _fragility(results: Results) -> str:
+    again = ", and agreement was computed again without each annotator" if results.fragility.without_each else ""
+    return f"Fragility is the fewest votes whose removal turns a result, found exactly{again}."
+
+
+def _planning(results: Results) -> str:
+    if results.planning is None or not results.planning.rows:
+        return ""
+    return (
+        "The comparisons that a next study needs are those with which the exact test of paired credits has the wanted "
+        f"power {cited('connor1987')}, and keeps it with more {cited('chernick2002')}."
     )
 
 
 def _scores(results: Results) -> str:
     if results.scores is None or results.scores.wilcoxon.test.p_value is None:
         return ""
-    return f"The scores of the two models were compared by Wilcoxon's signed-rank test {cited('wilcoxon1945')}."
+    return (
+        f"The scores of the two models were compared by Wilcoxon's signed-rank test {cited('wilcoxon1945')} with the "
+        f"rank-biserial effect {cited('kerby2014')}. Their distributions were compared by Smirnov's test "
+        f"{cited('smirnov1948')}, and once more by flipping signs, which keeps the pairs."
+    )
 
 
 def _metrics(results: Results) -> str:
-    if not results.metrics.pairs:
+    found = results.metrics
+    if not found.pairs:
         return ""
+    margin = ""
+    if found.equivalence_margin is not None:
+        margin = f" Equivalence within the study file's margin takes two one-sided tests {cited('schuirmann1987')}."
     return (
         "Metrics were compared in pairs on the comparisons that all of them scored, by exchanging the two within "
-        f"clusters, with Holm's correction {cited('holm1979')}."
+        f"clusters, with Holm's correction {cited('holm1979')}.{margin}"
     )
 
 
@@ -95,22 +198,42 @@ def _reliability(report: AgreementReport) -> str:
     coded = "higher or lower model in the best fixed order" if report.study.are_several else "model"
     return (
         f"Votes are coded by {coded}. Their reliability is Krippendorff's alpha {cited('krippendorff2018')}, with "
-        f"Gwet's AC1 {cited('gwet2008')} and Brennan and Prediger's coefficient {cited('brennan1981')} beside it. "
+        f"Gwet's AC1 {cited('gwet2008')}, Brennan and Prediger's coefficient {cited('brennan1981')} and Fleiss' kappa "
+        f"{cited('fleiss1971')} beside it. "
         "Intervals for annotators like these are two-way jackknife intervals over prompts and annotators "
         f"{cited('cameron2011')}."
     )
 
 
-def _people(results: Results) -> str:
-    if results.single_votes is None:
+def _crossed_model(results: Results) -> str:
+    if results.crossed_model is None or results.crossed_model.reason:
         return ""
-    said = (
-        "One annotator is judged by the winner of the other votes of a comparison, and the metric in that place by the "
-        "same votes. A new annotator on a new prompt is judged vote by vote, each comparison with the same weight."
+    return (
+        f"What makes a vote is a logit model, cumulative if ties were voted {cited('mccullagh1980')}, of the "
+        f"margin and the side, with crossed random effects of prompts and annotators {cited('baayen2008')}. It was "
+        f"fitted by a Laplace approximation {cited('tierney1986')}."
     )
-    if results.non_inferiority is not None:
-        said += " The metric in the place of a person is judged by the margin that the study file fixed."
-    return said
+
+
+def _sides(results: Results) -> str:
+    """The check for bias, and the runs of votes on one side."""
+    if results.bias.position is None:
+        return ""
+    return (
+        "Whether the side mattered was tested by a t-test of the annotators' shares of votes for the left side, and by "
+        "flipping signs. The longest run on one side has the chance that it has in fair draws "
+        f"{cited('schilling1990')}."
+    )
+
+
+def _rules(report: AgreementReport) -> str:
+    if not report.quality.checks.rules:
+        return ""
+    return (
+        "Votes were excluded by rules that the study file fixed. Each rule is broken from the least count that an "
+        "attentive annotator reaches with at most the chance stated there, by the binomial distribution or that of the "
+        "longest run."
+    )
 
 
 def _seeds(results: Results) -> str:
@@ -119,17 +242,29 @@ def _seeds(results: Results) -> str:
     return (
         f"The standard error of a margin over seeds is a jackknife over images with the same seed in both sets, pairs "
         f"of different images only {cited('snijders1999')}. The chance that a fresh draw of seeds names the other "
-        "model comes from margins shrunk over prompts."
+        f"model comes from margins shrunk over prompts by empirical Bayes {cited('morris1983')}. Sets with fewer "
+        "images are subsets of these images, with the same seeds everywhere."
     )
 
 
 def _ranking(results: Results) -> str:
-    if results.ranking is None:
+    ranking = results.ranking
+    if ranking is None:
         return ""
-    return (
-        f"The models are ranked by a Bradley-Terry model with ties {cited('davidson1970')}, and each has the set of "
-        f"ranks that the tests of all pairs leave open {cited('mogstad2024')}."
-    )
+    side = "" if ranking.side is None else f" and an effect of the side {cited('davidson1977')}"
+    said = [
+        f"The models are ranked by a Bradley-Terry model with ties {cited('davidson1970')}{side}, with variances "
+        f"clustered by prompts and annotators {cited('cameron2011')}.",
+        f"Each model has the set of ranks that the tests of all pairs leave open {cited('mogstad2024')}.",
+    ]
+    if not ranking.metric_reason:
+        said += [
+            "The metric ranks them by mean scores over prompts, adjusted by least squares if scores are missing "
+            f"{cited('yates1936')}.",
+            f"The two orders are compared by Kendall's tau {cited('kendall1938')} and by the share of pairs that both "
+            f"order alike {cited('kocmi2021')}.",
+        ]
+    return " ".join(said)
 
 
 def _evidence(results: Results) -> str:

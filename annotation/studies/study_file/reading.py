@@ -22,6 +22,7 @@ from annotation.studies.study_file.fault_sentences import faults_of
 from annotation.studies.study_file.lines import key_lines, toml_document
 from annotation.studies.study_file.tables import Draft, read_text, translate
 from annotation.studies.validation import same_prompts
+from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from generation.models import MOST_PROMPT_BYTES
 from generation.plans.image_sets import LARGEST_GENERATED_SEED, seed_too_large
 from jobs.refusals import Refused
@@ -139,18 +140,20 @@ def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]
             yield Fault(("prompts", index), sentence)
 
 
-def warnings_in_file(path: Path) -> list[StudyFault]:
+def warnings_in_file(path: Path, manifest: Manifest) -> list[StudyFault]:
     """Return the warnings about a study file, as `warnings_in`."""
-    return warnings_in(read_text(path), path.resolve().parent)
+    return warnings_in(read_text(path), path.resolve().parent, manifest)
 
 
-def warnings_in(text: str, base: Path | None) -> list[StudyFault]:
+def warnings_in(text: str, base: Path | None, manifest: Manifest) -> list[StudyFault]:
     """Return warnings about a study file without faults, each with its line.
 
-    They are about the file and not the manifest: a section without effect, and prompts that are the same to a model.
+    manifest: what `parse` made of the file. Beside the warnings about it there are two about the file alone: a section
+    without effect, and prompts that are the same to a model.
     """
     draft, lines = _translated(text, base)
-    return [*_sampling_of_nothing(draft, lines), *_same_prompts(draft, lines)]
+    placed = (_placed_by_manifest(warning, draft, lines) for warning in manifest_warnings(manifest))
+    return [*placed, *_sampling_of_nothing(draft, lines), *_same_prompts(draft, lines)]
 
 
 def _sampling_of_nothing(draft: Draft, lines: dict[Key, int]) -> list[StudyFault]:

@@ -28,7 +28,6 @@ from annotation.studies.study_file.reading import warnings_in
 from annotation.studies.study_file.registered import parse_by_names, registered_models
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.image_warnings import image_warnings
-from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.web.api import study_schemas as schemas
 from annotation.web.api.pages import (
     account_of,
@@ -250,7 +249,7 @@ def _link_out(request: HttpRequest, link: Any) -> schemas.ReportLinkOut:
 
 
 def _warnings(manifest: Manifest, text: str) -> list[str]:
-    return [*manifest_warnings(manifest), *map(str, warnings_in(text, base=None))]
+    return list(map(str, warnings_in(text, None, manifest)))
 
 
 # --- pilots -------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ from annotation.studies.study_file.drafting import FIELDS, MODEL_KEYS, STARTS, v
 from annotation.studies.study_file.reading import StudyFault, StudyFileFault, warnings_in
 from annotation.studies.study_file.registered import names_for_files, parse_by_names, registered_models
 from annotation.studies.study_file.writing import write_study_file
-from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.web.access.guard import researcher_page
 from jobs.refusals import Refused
 from jobs.wording import counted
@@ -61,7 +60,7 @@ class Draft:
         except (tomllib.TOMLDecodeError, RecursionError, ValueError):
             draft.faults = _not_toml(text, account)
         else:
-            draft.warnings = [*manifest_warnings(draft.manifest), *map(str, warnings_in(text, base=None))]
+            draft.warnings = list(map(str, warnings_in(text, None, draft.manifest)))
         return draft
 
     @property

@@ -1,14 +1,15 @@
-"""Sentences that a reader takes in at once: the verdict and the results section of every report that a test makes."""
+"""Sentences that a reader takes in at once: everything that is said in each report that a test makes."""
 
 import re
 
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import points
 from annotation.reports.printing.drawn_numbers import MOST_SHOWN
-from annotation.reports.sections.contents import chapters
+from annotation.reports.sections.contents import chapters, figures_of
 
 MOST_WORDS = 35  # of a sentence that a reader takes in at once
 _QUOTED = re.compile("“[^”]*”")
+_PART = re.compile(r"(?<=[.!?;])\s+")  # a remark beside a number lists what is to be known of it
 _ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“−])")
 
 
@@ -24,6 +25,16 @@ def sentences(report: AgreementReport) -> list[str]:
     return [one for text in texts for one in _ENDS.split(text) if one]
 
 
+def notes(report: AgreementReport) -> list[str]:
+    """Every sentence of the notices, of the captions of figures and tables, and of the remarks beside numbers."""
+    printed = [section for chapter in chapters(report) for section in chapter.sections]
+    captions = [f"{figure.title}. {figure.caption}" for figure in figures_of(report)]
+    captions += [table.caption for section in printed for table in section.tables]
+    captions = [one for text in (*report.notices, *captions) for one in _ENDS.split(_QUOTED.sub("“prompt”", text))]
+    remarks = [text for section in printed for row in section.rows for text in (row.remark, row.method)]
+    return captions + [part for text in remarks for part in _PART.split(text)]
+
+
 def readable(report: AgreementReport) -> AgreementReport:
     """Return the report after each sentence was looked at: short, ended, and without a gap where a value is missing."""
     assert report.verdict
@@ -31,4 +42,6 @@ def readable(report: AgreementReport) -> AgreementReport:
         assert len(one.split()) <= MOST_WORDS, one
         assert one.endswith("."), one
         assert not re.search(r"  |\bNone\b|\bnan\b|\(\)| [.,;:]|\.\.(?!\.)", one), one
+    for one in notes(report):
+        assert len(one.split()) <= MOST_WORDS, one
     return report

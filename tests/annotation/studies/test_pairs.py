@@ -14,10 +14,9 @@ from annotation.studies.documents import document, sha256
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.manifest import Manifest
 from annotation.studies.pairs import PairsPlan, drawn_seed, pairs_of, planned_comparisons, unlinked
-from annotation.studies.study_file.reading import StudyFileFault, parse
+from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in
 from annotation.studies.study_file.writing import write_study_file
-from annotation.studies.warnings.manifest_warnings import manifest_warnings
-from tests.factories import make_manifest, make_study, named
+from tests.factories import make_study, named
 
 THREE = """
 name = "Three"
@@ -107,14 +106,15 @@ def test_a_fault_names_its_key_and_the_way_out(more: str, without: str, sentence
     assert sentence in str(refused.value)
 
 
-def test_models_that_no_chain_of_pairs_links_are_warned_of() -> None:
-    manifest = make_manifest(models=named(*"KLMN"), pairs={"list": [["a", "b"], ["c", "d"]]})
-    (said,) = [
-        sentence for sentence in manifest_warnings(manifest) if sentence.startswith("pairs.list links c, d with a")
-    ]
-    assert said.endswith('add a pair that links them, like ["a", "c"].')
-    linked = make_manifest(models=named(*"KLMN"), pairs={"list": [["a", "b"], ["c", "d"], ["a", "c"]]})
-    assert not any("pairs.list" in sentence for sentence in manifest_warnings(linked))
+def test_models_that_no_chain_of_pairs_links_are_warned_of_at_their_line() -> None:
+    apart = THREE + '[models.d]\nname = "D"\n[pairs]\nlist = [["sdxl", "a"], ["sdxl-lora", "d"]]\n'
+    (said,) = (str(one) for one in warnings_in(apart, None, parse(apart, None)) if one.key == "pairs.list")
+    assert said.startswith(
+        f"line {apart.count(chr(10))}, pairs.list: links sdxl-lora, d with sdxl by no chain of pairs"
+    )
+    assert said.endswith('add a pair that links them, like ["sdxl", "sdxl-lora"].')
+    linked = apart.replace('["sdxl-lora", "d"]', '["sdxl-lora", "d"], ["sdxl", "d"]')
+    assert "pairs.list" not in [one.key for one in warnings_in(linked, None, parse(linked, None))]
 
 
 # --- the pairs ----------------------------------------------------------------------------------

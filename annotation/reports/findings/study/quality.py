@@ -24,7 +24,7 @@ from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import wilson
 from scoring.statistics.votes.runs import run_probability
 
-SIDES_UNKNOWN = "no vote for a side whose sides were recorded"
+SIDES_UNKNOWN = "every vote is a tie, or its sides were not recorded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,18 +107,17 @@ class Counts:
     @property
     def voters(self) -> str:
         """The voters in words; simulated annotators are never called people."""
-        if not self.simulated_votes:
-            return "people"
-        return "simulated annotators" if self.simulated_votes == self.votes else "people and simulated annotators"
+        is_simulated, is_one = 0 < self.simulated_votes == self.votes, self.annotators == 1
+        if self.simulated_votes and not is_simulated:
+            return "people and simulated annotators"
+        if is_simulated:
+            return "the one simulated annotator" if is_one else "simulated annotators"
+        return "the one annotator" if is_one else "people"
 
     @property
     def their_model(self) -> str:
         """The model that the votes name, in words. It need not have more than half of them: ties may be voted."""
-        if self.annotators != 1:
-            return f"the model with more votes of {self.voters}"
-        return (
-            "the model of the one annotator" if self.voters == "people" else "the model of the one simulated annotator"
-        )
+        return f"the model of {self.voters}" if self.annotators == 1 else f"the model with more votes of {self.voters}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,8 @@ def _noise_tables(rows: tuple[MetricNoise, ...]) -> tuple[Table, ...]:
     fresh = tuple((metric_name(row.metric), str(row.comparisons), str(row.images), *_chances(row)) for row in rows)
     head = ("Metric", "Comparisons", "Images", "Winners changed, expected", "Doubtful")
     caption = (
-        "A fresh draw of seeds, the same for both models and all prompts: the winners that it would change, and the "
-        "comparisons in which it changes them with a chance above 5 % (jackknife over seeds, shrunk over comparisons)"
+        "The winners that a fresh draw of seeds would change, the same seeds for both models and all prompts. "
+        "Doubtful: changed with a chance above 5 %. By jackknife over seeds, shrunk over comparisons"
     )
     return (Table(caption, head, fresh, (1, 2, 3, 4)), *(_with_fewer(row) for row in rows))
 

@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from annotation.reports.figures.style import (
     model_marks,
 )
 from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.forest import forest
 from annotation.reports.formats.html import to_html
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 
@@ -42,12 +44,28 @@ def drawn(figure: Figure) -> set[tuple[object, object]]:
     return {(line.get_marker(), line.get_color()) for line in lines}
 
 
+@pytest.mark.parametrize(
+    ("low", "ticks"),
+    [(0.1, ["0 %", "25 %"]), (-0.01, ["−25 %", "0 %"]), (-0.3, ["−50 %", "0 %"]), (-0.6, ["−100 %", "−50 %", "0 %"])],
+)
+def test_the_axis_of_the_large_numbers_begins_close_below_the_least_bound(
+    report: AgreementReport, low: float, ticks: list[str]
+) -> None:
+    assert report.results
+    reliability = report.results.reliability
+    alpha = replace(reliability.alpha, value=0.2, low=low, high=0.3)
+    drawn = forest(report, replace(report.results, reliability=replace(reliability, alpha=alpha)))
+    assert [label for _, label in drawn.ticks][: len(ticks)] == ticks
+    assert [drawn.ticks[place][0] for place in (0, -1)] == ["0.00%", "100.00%"]
+
+
 def test_a_mark_says_its_numbers_in_the_file_without_a_network(report: AgreementReport) -> None:
     page = to_html(report)
     assert report.results
     bins = [row.agreement.n for row in report.results.margins.by_margin if row.agreement.n]
     said = re.findall(r'<g id="margin-mark-\d+" tabindex="0" role="img" aria-label="([^"]*)"><title>\1</title>', page)
     assert [int(re.findall(r"of (\d+) comparison", text)[0]) for text in said] == bins
+    assert "Margin 1: they agree" in page  # and not "1 to 1"
     speaking = re.findall(r'<g id="disagreements-comparison-(\d+)" tabindex="0" role="img" aria-label="(\d+)\. “', page)
     wrong = [row.position for row in report.results.comparisons if not row.agrees]
     assert sorted(speaking) == [(str(number), str(number)) for number in wrong]

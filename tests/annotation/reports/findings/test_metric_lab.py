@@ -115,7 +115,7 @@ def test_seed_noise_of_further_metrics_from_the_study_and_from_its_bundle(tmp_pa
         if short in noise:  # from matrices as from the stored scores
             assert noise[short].fewer[-1].agreement == row.agreement.value
     printed = " ".join(to_text(report).split())
-    assert "A fresh draw of seeds, the same for both models" in printed
+    assert "The winners that a fresh draw of seeds would change, the same seeds for both models" in printed
     assert "undefined: leaving out each image in turn gives no valid standard error" in printed
     write_bundle(study, tmp_path / "study.zip")
     again = build_report(replay(tmp_path / "study.zip").data)

@@ -95,7 +95,7 @@ def test_every_vote_a_tie() -> None:
     assert undefined(results["fisher_exact"])
     assert undefined(results["reliability"]["alpha_without_ties"])
     assert results["bias"]["position"] is None
-    assert results["bias"]["reason"] == "no vote for a side whose sides were recorded"
+    assert results["bias"]["reason"] == "every vote is a tie, or its sides were not recorded"
 
 
 def test_no_votes_at_all() -> None:
@@ -163,7 +163,7 @@ def test_missing_scores_leave_the_comparison_out_and_say_so() -> None:
 
 def test_unknown_sides_leave_the_bias_undefined() -> None:
     document = document_of(Plan([["A", "B"], ["B", "A"]], [(2.0, 1.0)] * 2, are_sides_known=False))
-    assert document["results"]["bias"]["reason"] == "no vote for a side whose sides were recorded"
+    assert document["results"]["bias"]["reason"] == "every vote is a tie, or its sides were not recorded"
     assert undefined(document["results"]["bias"]["side_coding_alpha"])
     assert undefined(document["quality"]["left_share"])
     assert all(row["left_share"]["value"] is None for row in document["quality"]["annotators"])
@@ -283,7 +283,7 @@ def test_where_every_vote_ties_calibrated_ties_are_read_beside_never_deciding() 
 
 def test_what_is_undefined_is_followed_by_its_reason_alone() -> None:
     text = written(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))
-    assert "Votes for the left side undefined n = 0 no vote for a side whose sides were recorded Tie" in text
+    assert "Votes for the left side undefined n = 0 every vote is a tie, or its sides were not recorded Tie" in text
     assert "the metric agrees on no comparison Accuracy" in text
 
 

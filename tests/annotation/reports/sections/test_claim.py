@@ -179,13 +179,13 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     assert "are not shown to agree more than by chance" in said[0]
     assert "left was chosen in 80.0 % (paired t p < 0.001)" in said[1]
     assert said[2] == "a fresh draw of seeds could well change 3 of the metric's 12 winners"
-    assert "Krippendorff's alpha (bootstrap over clusters); a new" in claim_figure(report, results).caption
+    assert "Krippendorff's alpha: bootstrap over clusters. A new" in claim_figure(report, results).caption
     without = replace(results.reliability, alpha=replace(alpha, low=None, high=None))
     assert "are not shown to agree more than by chance" in doubts(replace(results, reliability=without))[0]
     unanimous = replace(results.reliability, alpha=replace(alpha, value=1.0, low=None, high=None))
     assert doubts(replace(results, reliability=unanimous)) == said[1:]
     caption = claim_figure(report, replace(results, reliability=without)).caption
-    assert "Krippendorff's alpha (without an interval); a new annotator on a new prompt (without" in caption
+    assert "Krippendorff's alpha: no interval. A new annotator on a new prompt: no interval." in caption
     text = render(replace(report, results=results), "txt")
     assert "are not shown to agree more than by chance" in text
     assert "The side mattered: left was chosen in 80.0 %" in text

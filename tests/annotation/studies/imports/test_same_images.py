@@ -76,7 +76,8 @@ def test_prompts_that_are_not(one: str, other: str) -> None:
 
 
 def test_both_lines_are_named() -> None:
-    (warning,) = warnings_in(written(prompt="A  cat"), None)
+    text = written(prompt="A  cat")
+    (warning,) = (one for one in warnings_in(text, None, parse(text, None)) if one.key.startswith("prompts"))
     assert str(warning).startswith(
         "line 14, prompts.list[2]: “A  cat” differs from “a cat” (prompt 1, line 13) only in"
     )
@@ -144,7 +145,7 @@ def test_a_study_of_an_earlier_version_opens_and_is_amended_but_not_launched() -
 @pytest.mark.parametrize(("source", "is_said"), [("images", True), ("external", True), ("generated", False)])
 def test_a_sampling_section_that_does_not_act_is_named(source: str, is_said: bool) -> None:
     text = f'source = "{source}"\n{written()}[sampling]\nwidth = 512\n'
-    warnings = [str(warning) for warning in warnings_in(text, None)]
+    warnings = [str(one) for one in warnings_in(text, None, parse(text, None)) if one.key == "sampling"]
     line = text.splitlines().index("[sampling]") + 1
     said = f'line {line}, sampling: does not act and is left out: source is "{source}"'
     assert [warning.startswith(said) for warning in warnings] == ([True] if is_said else [])

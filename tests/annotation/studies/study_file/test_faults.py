@@ -322,7 +322,7 @@ def test_names_of_three_hundred_letters_are_faults_or_paths_that_are_not_there(t
         "line 19, encoder.checkpoint",
     ]
     local = parse(changed("/models/alpha", f"/{long}"), tmp_path)
-    assert any("models.a.checkpoint: there is no" in sentence for sentence in manifest_warnings(local))
+    assert any(warning.sentence.startswith("there is no") for warning in manifest_warnings(local))
 
 
 @pytest.mark.parametrize("key", ["checkpoint", "revision"])

@@ -25,12 +25,12 @@ from tests.factories import make_manifest, make_study
         ({"annotation": {"most_annotators": 3}}, ""),
         (
             {"annotation": {"most_annotators": 4, "comparisons_per_annotator": 2}},
-            "9 votes are wanted (3 comparisons, 3 each), but at most 8 can be given (4 annotators, 2 ",
+            "annotation.overlap asks for 9 votes (3 comparisons, 3 each), but at most 8 can be given (4 annotators, 2 ",
         ),
         ({"annotation": {"most_annotators": 2}}, "no comparison can fill"),
         (
             {"annotation": {"comparisons_per_annotator": 4}},
-            "annotation.comparisons_per_annotator is 4, but",
+            "annotation.comparisons_per_annotator An annotator may vote on 4 comparisons, but the study has only 3",
         ),
         ({"analysis": {"primary_endpoint": "half"}}, 'analysis.primary_endpoint is "half", but no tie may be voted'),
         ({"annotation": {"early_stopping": True}}, ""),
@@ -42,18 +42,20 @@ from tests.factories import make_manifest, make_study
             "platform.study_full_code is missing: people whom the platform sends when the study is full",
         ),
         ({"platform": {"id_parameter": "ID", "complete_code": "C1", "study_full_code": "C2"}}, ""),
-        ({"encoder": {"checkpoint": "/no/clip"}}, "encoder.checkpoint: there is no /no/clip on this machine"),
+        ({"encoder": {"checkpoint": "/no/clip"}}, "encoder.checkpoint there is no /no/clip on this machine"),
     ],
 )
 def test_warnings(changes: dict[str, Any], warning: str) -> None:
     warnings = manifest_warnings(make_manifest(**changes))
     assert len(warnings) == bool(warning)
-    assert warning in "".join(warnings)
+    assert warning in "".join(f"{'.'.join(map(str, one.key))} {one.sentence}" for one in warnings)
 
 
 def test_the_same_model_twice_is_warned_of() -> None:
     same = {"name": "Beta", "checkpoint": "/models/alpha"}
-    assert "the same, seed by seed" in manifest_warnings(make_manifest(source="generated", model_b=same))[-1]
+    twice = manifest_warnings(make_manifest(source="generated", model_b=same))[-1]
+    assert twice.key == ("models", "b")
+    assert twice.sentence.startswith("has the same settings as models.a: their images will be the same, seed by seed")
 
 
 def test_a_quota_beyond_the_prompts_ends_with_the_prompts() -> None:
