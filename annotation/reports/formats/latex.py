@@ -6,7 +6,7 @@ from pathlib import Path
 
 from annotation.reports.figures.draw import drawn, results_to_draw
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.formats.latex_escape import escape
+from annotation.reports.formats.latex_escape import escape, unbroken
 from annotation.reports.formats.verdict import verdict_in_latex
 from annotation.reports.printing.blocks import Chapter, Figure, Row, Section, Table
 from annotation.reports.printing.references import authors_and_year, bibliography, cited_keys, pieces, reference
@@ -141,16 +141,41 @@ def _with(text: str, remark: str) -> str:
 
 
 def _table(table: Table, *, label: str) -> list[str]:
-    """Return a table with its caption; if it is wider than the page, its heads break, and then its widest column."""
-    letters = _letters(table)
+    """Return a table with its caption; if it is wider than the page, its heads break, and then its widest columns."""
     kinds = ["r" if column in table.numeric else "l" for column in range(len(table.head))]
-    if (missing := _missing(letters)) > 0:
-        widest = letters.index(max(letters))
-        letters[widest] = max(_LEAST_LETTERS, min(_MOST_LETTERS, letters[widest] - missing))
-        kinds[widest] = f"P{{{_LETTER * letters[widest]:.0f}pt}}"
+    wide = _letters(table)
+    letters = _narrowed(_narrowed(wide, _text_widths(table)), dict.fromkeys(range(len(wide)), _LEAST_LETTERS))
+    kinds = [
+        kind if narrow == whole else f"P{{{_LETTER * narrow:.0f}pt}}"
+        for kind, narrow, whole in zip(kinds, letters, wide, strict=True)
+    ]
     head = " & ".join(map(_head, table.head, letters, kinds)) + r" \\"
     caption = rf"\caption{{{escape(table.caption)}}}\label{{{label}}}"
     return _tabular("".join(kinds), head, table.rows, caption=caption, is_long=table.is_long)
+
+
+def _text_widths(table: Table) -> dict[int, int]:
+    """Return the letters that each column without numbers needs at least: those of its longest word."""
+    columns = (column for column in range(len(table.head)) if column not in table.numeric)
+    return {
+        column: max((unbroken(word) for row in table.rows for word in row[column].split()), default=_LEAST_LETTERS)
+        for column in columns
+    }
+
+
+def _narrowed(letters: Sequence[int], least: dict[int, int]) -> list[int]:
+    """Return the widths after the widest columns were narrowed, one letter at a time, until all fit on the page.
+
+    least: the letters of each column that may break.
+    """
+    narrow = list(letters)
+    while _missing(narrow) > 0:
+        breaking = [column for column, width in least.items() if narrow[column] > width]
+        if not breaking:
+            break
+        widest = max(breaking, key=narrow.__getitem__)
+        narrow[widest] = min(narrow[widest] - 1, max(_MOST_LETTERS, least[widest]))
+    return narrow
 
 
 def _missing(letters: Sequence[int]) -> int:
@@ -164,7 +189,7 @@ def _letters(table: Table) -> list[int]:
     whole = [max(cell, len(name)) for cell, name in zip(longest, table.head, strict=True)]
     if _missing(whole) <= 0:
         return whole
-    words = (max(_LEAST_LETTERS, *map(len, name.split())) if name else 0 for name in table.head)
+    words = (max(_LEAST_LETTERS, *map(unbroken, name.split())) if name else 0 for name in table.head)
     return [max(cell, min(len(name), head)) for cell, name, head in zip(longest, table.head, words, strict=True)]
 
 

@@ -25,6 +25,8 @@ _SPECIAL = {
 }
 # Two of these in a row would be printed as another sign: the options of a prompt such as --ar as a dash.
 _LIGATURE = re.compile(r"(?<=[-'`,!?])(?=[-'`,])")
+_LONG_WORD, _PIECE = 17, 8  # letters
+_LONG, _PIECES = re.compile(rf"\S{{{_LONG_WORD},}}"), re.compile(f".{{1,{_PIECE}}}")
 _SELECTORS = re.compile("[\ufe00-\ufe0f]")  # they choose how the sign before them is drawn
 _BLANKS = re.compile(r"[^\S\u00a0\u202f]+")  # a line break or an empty line would end a paragraph
 
@@ -44,6 +46,11 @@ def _is_printed(sign: str) -> bool:
     return sign.isprintable() or sign in _SPECIAL
 
 
+def unbroken(word: str) -> int:
+    """Return how many letters of a word stay on one line."""
+    return len(word) if len(word) < _LONG_WORD else _PIECE
+
+
 def _breakable(text: str) -> str:
-    """Let words that are longer than a column break every sixteen characters."""
-    return re.sub(r"\S{30,}", lambda word: "\u200b".join(re.findall(r".{1,16}", word.group())), text)
+    """Let words that are longer than a column break every eight characters."""
+    return _LONG.sub(lambda word: "\u200b".join(_PIECES.findall(word.group())), text)

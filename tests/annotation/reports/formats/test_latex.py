@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 PROMPTS = [
     '100 % of a_b & $c #1 {x} ~ ^ \\input{y} <b>|"q"',
-    "a cat 🐈‍⬛ ❤️ in 東京, ελληνικά, Кот",
+    "a cat 🐈‍⬛ ❤️ in 東京, ελληνικά, Кот, שלום, مرحبا",
     "[in brackets] first",
     "* a star, --ar 16:9 ``quoted'' ?` !`",
     "café e\u0301 µ² ± 5 € …\tafter a tab, third\u00a0paragraph",
@@ -196,7 +196,9 @@ def test_it_compiles(tmp_path: Path, plan: Plan, *, are_figures_there: bool) -> 
 @needs_tex
 @pytest.mark.slow
 def test_the_report_of_several_models_compiles(tmp_path: Path) -> None:
-    report = build_report(simulated_data(Simulated()))
+    names = ["a_b & #1 %", "C:\\new {x} ~ ^ $", "东京 🐈 שלום", "x" * 90, "Stable Diffusion XL base 1.0, fine-tuned"]
+    models = {f"m{place}": {"name": name} for place, name in enumerate(names)}
+    report = build_report(simulated_data(Simulated(settings=(("models", models),))))
     latex.write_latex(report, tmp_path)
     assert faults(log := compiled(tmp_path)) == []
     assert all(f"figures/{figure.name}.pdf" in "".join(log.split()) for figure in figures_of(report))
