@@ -48,7 +48,7 @@ from annotation.reports.data.study_data import (
 from annotation.studies.comparisons import SIDES
 from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
-from annotation.voting.imports.import_runs import refuse_unfinished_import
+from annotation.voting.imports.import_runs import refuse_changed_imports, whole_imports
 from annotation.voting.slots import FOR_A, FOR_TIE
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from generation.models import GeneratedImage
@@ -64,7 +64,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
     `metric` names one of the study's metrics; empty means the manifest's own, or the only one there is.
     Raises Refused if that leaves a choice. While the study is sealed no score and no model behind a vote is read.
     """
-    refuse_unfinished_import(study)
+    imports = whole_imports(study)
     refuse_unfinished_withdrawal(study)
     scored = scored_by(study)
     chosen = choose_metric(tuple(scored), manifest=manifest, wanted=metric)
@@ -102,7 +102,9 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         events=tuple(EventRow(row.happened_at, row.verb, row.detail) for row in study.events.order_by("pk")),
     )
     sealed = without_sources(sealed)
-    return sealed if hides_results else _unsealed(study, sealed, rows, table)
+    data = sealed if hides_results else _unsealed(study, sealed, rows, table)
+    refuse_changed_imports(study, imports)
+    return data
 
 
 def _unsealed(study: Study, sealed: SealedData, rows: list[Comparison], table: dict[str, NDArray[Any]]) -> UnsealedData:

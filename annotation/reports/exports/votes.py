@@ -26,7 +26,7 @@ from annotation.reports.exports.columns import COLUMNS
 from annotation.reports.exports.writers import WRITERS, Chunk
 from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
-from annotation.voting.imports.import_runs import refuse_unfinished_import
+from annotation.voting.imports.import_runs import refuse_changed_imports, whole_imports
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 
 _TIMES = ("shown_at", "voted_at", "received_at")
@@ -68,7 +68,7 @@ def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
     `exports.columns` says what each column holds. Times are ISO 8601 in UTC. Nothing sealed is read.
     """
     sealed = is_sealed(study, manifest=manifest)
-    refuse_unfinished_import(study)
+    imports = whole_imports(study)
     refuse_unfinished_withdrawal(study)
     names = pseudonyms(study)
     pairs = () if manifest.has_two_models else _PAIR_FIELDS
@@ -80,6 +80,7 @@ def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
         values = dict(zip((*computed, *fields), map(list, zip(*rows, strict=True)), strict=True))
         chunk = _open_columns(values, names) | {"notice": [manifest.notice] * len(rows)}
         yield chunk | _sealed_columns(values, study, seeds) if seeds else chunk
+    refuse_changed_imports(study, imports)
 
 
 def write_votes(study: Study, path: Path, *, manifest: Manifest, export_format: str) -> int:

@@ -38,7 +38,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.deletion import delete_study
 from annotation.studies.pilot.pace import pace_of
 from annotation.studies.sealing import is_sealed
-from annotation.voting.imports.import_runs import refuse_unfinished_import
+from annotation.voting.imports.import_runs import ImportsChanged, refuse_unfinished_import
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from jobs.leases import Lease
 from jobs.messages import enqueue
@@ -88,7 +88,10 @@ def run_report_job(job: ReportJob, lease: Lease) -> None:
     before = job.sha256
     stamp = study_stamp(job.study, metric=job.metric, scored=scored_by(job.study))
     withdrawn = _withdrawn_count(job.study)
-    cached = cached_report(job.study, metric=job.metric, pair=job.pair, progress=job_progress(job, lease))
+    try:
+        cached = cached_report(job.study, metric=job.metric, pair=job.pair, progress=job_progress(job, lease))
+    except ImportsChanged as change:
+        raise SetBack(str(change), pause=timedelta(0), is_counted=False) from None
     if _withdrawn_count(job.study) != withdrawn:
         delete_report(cached.sha256)
         raise SetBack("An annotator withdrew meanwhile, so it is made again.", pause=timedelta(0), is_counted=False)

@@ -33,6 +33,26 @@ def refuse_unfinished_import(study: Study) -> None:
         )
 
 
+def whole_imports(study: Study) -> list[tuple[object, ...]]:
+    """Return what tells the imports of the study apart. Raises Refused as `refuse_unfinished_import`."""
+    refuse_unfinished_import(study)
+    return _imports_of(study)
+
+
+def _imports_of(study: Study) -> list[tuple[object, ...]]:
+    return list(Import.objects.filter(study=study).values_list("pk", "state", "row_count"))
+
+
+class ImportsChanged(Refused):
+    """An import began, ended or was taken back while the study was read, so what was read is mixed."""
+
+
+def refuse_changed_imports(study: Study, before: list[tuple[object, ...]]) -> None:
+    """Raise ImportsChanged if the study has other imports than `whole_imports` returned before."""
+    if _imports_of(study) != before:
+        raise ImportsChanged(f"A file was imported into {study}, or taken back, while its votes were read: try again.")
+
+
 @in_turn
 def begin(
     *, study: Study, kind: Import.Kind, path: Path, sha256: str, metric: str = "", actor: User | None = None

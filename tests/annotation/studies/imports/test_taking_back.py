@@ -15,6 +15,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, ImportedVote, Study, Vote
+from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.current import current_manifest
 from annotation.studies.imports import image_removal, score_import, similarity_import
@@ -156,6 +157,27 @@ def test_the_report_changes_with_what_is_taken_back(external: Study, tmp_path: P
     after = cached_report(external)
     assert (before.report.counts.votes, after.report.counts.votes) == (3, 0)
     assert "votes taken back" in typed("report", "study")
+
+
+@pytest.mark.parametrize("command", [("report", "study"), ("export_votes", "study", "--out")])
+def test_what_is_read_while_a_file_is_taken_back_is_refused(
+    external: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    typed("import_votes", "study", file(tmp_path, VOTES))
+    names = [f"annotation.reports.{module}.pseudonyms" for module in ("data.gathering", "exports.votes")]
+
+    def taken_back_meanwhile(study: Study) -> dict[int, str]:
+        monkeypatch.undo()
+        names = pseudonyms(study)
+        take_back(source=Import.objects.get())
+        return names
+
+    for name in names:
+        monkeypatch.setattr(name, taken_back_meanwhile)
+    out = tmp_path / "out.csv"
+    with pytest.raises(CommandError, match="A file was imported into Study, or taken back, while its votes were read"):
+        typed(*command, *([out] if command[-1] == "--out" else []))
+    assert not out.exists()
 
 
 def test_a_live_study_counts_as_before_and_keeps_the_votes_of_people(tmp_path: Path) -> None:
