@@ -20,6 +20,10 @@ TOO_WIDE = """() => [document.documentElement, ...document.querySelectorAll(".sc
     .filter((one) => one.scrollWidth > one.clientWidth + 1)
     .map((one) => one.getAttribute("aria-label") ?? "the page")"""
 
+# Images that were answered, but not with a picture.
+BROKEN = """() => [...document.images].filter((one) => one.complete && one.currentSrc && !one.naturalWidth)
+    .map((one) => one.currentSrc)"""
+
 
 @dataclass
 class Tour:
@@ -35,9 +39,11 @@ class Tour:
         self.page.goto(self.server + path)
 
     def stop(self, name: str, *, ours: str | None = None) -> None:
-        """Make sure that nothing is wider than the screen; take a picture, or run axe on the part that is ours."""
+        """Find what is wider than the screen and images that are none; take a picture, or run axe on what is ours."""
         if too_wide := self.page.evaluate(TOO_WIDE) if ours is None else []:
             self.faults.append(f"{name}: wider than the screen: {too_wide}")
+        if broken := self.page.evaluate(BROKEN):
+            self.faults.append(f"{name}: no pictures: {broken}")
         if PICTURES:
             self.page.wait_for_load_state("networkidle")
             self.page.screenshot(path=PICTURES / f"{name}-{self.look}.png", full_page=True)
