@@ -5,8 +5,8 @@ Pure of Django.
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from jobs.refusals import Refused
@@ -87,11 +87,15 @@ def write_without_sync(target: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_or_refuse(target: Path, data: bytes) -> Path:
-    """Write a file that is whole or absent, and return its path. Raises Refused as `whole_file` does."""
-    with whole_file(target) as part:
-        part.write_bytes(data)
-    return target
+def write_all_or_refuse(files: Mapping[Path, bytes]) -> list[Path]:
+    """Write all files or none, and return their paths; the first one is put in place last.
+
+    Raises Refused as `whole_file` does.
+    """
+    with ExitStack() as parts:
+        for target, data in files.items():
+            parts.enter_context(whole_file(target)).write_bytes(data)
+    return list(files)
 
 
 def sweep_folder(folder: Path) -> None:

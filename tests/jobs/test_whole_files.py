@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.refusals import Refused
-from jobs.whole_files import sweep, whole_file, write, write_or_refuse
+from jobs.whole_files import sweep, whole_file, write, write_all_or_refuse
 from tests.generation.planned_sets import files_below
 
 
@@ -27,14 +27,26 @@ def test_sweeping_takes_what_killed_processes_left_of_this_file_only(tmp_path: P
 
 def test_a_link_stays_and_no_device_or_pipe_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("votes.csv")
-    write_or_refuse(tmp_path / "link", b"votes")
+    assert write_all_or_refuse({tmp_path / "link": b"votes"}) == [tmp_path / "link"]
     assert (tmp_path / "votes.csv").read_bytes() == b"votes"
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "stdout").symlink_to("pipe")
     for name in ("pipe", "stdout"):
         with pytest.raises(Refused, match=f"{name} is a device or a pipe: name a file"):
-            write_or_refuse(tmp_path / name, b"votes")
+            write_all_or_refuse({tmp_path / name: b"votes"})
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("barred", ["first.csv", "second.csv"])
+def test_of_several_files_all_or_none_are_written(tmp_path: Path, barred: str) -> None:
+    (tmp_path / barred).mkdir()
+    files = {tmp_path / "first.csv": b"1", tmp_path / "second.csv": b"2"}
+    with pytest.raises(Refused, match=f"{barred} cannot be written: it is a folder"):
+        write_all_or_refuse(files)
+    assert files_below(tmp_path) == []
+    (tmp_path / barred).rmdir()
+    write_all_or_refuse(files)
+    assert files_below(tmp_path) == ["first.csv", "second.csv"]
 
 
 def test_what_could_not_be_written_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from annotation.reports.printing.blocks import Chapter, Figure, Row, Section, Ta
 from annotation.reports.printing.references import authors_and_year, bibliography, cited_keys, pieces, reference
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections.contents import chapters, claim_figure, figures_of
-from jobs.whole_files import write_or_refuse
+from jobs.whole_files import write_all_or_refuse
 
 FIGURES = "figures"  # the folder beside the document
 _MOST_ROWS = 25  # of a table that stays on one page
@@ -56,18 +56,16 @@ def to_latex(report: AgreementReport) -> str:
 
 
 def write_latex(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
-    """Write report.tex, the figures that it shows as PDF, and references.bib; return the paths.
+    """Write report.tex, the figures that it shows as PDF, and references.bib, all or none; return the paths.
 
     Raises Refused while the study is sealed.
     """
     results, figures = results_to_draw(report), list(figures_of(report))
-    written = []
+    files = {folder / "report.tex": to_latex(report).encode(), folder / "references.bib": bibliography().encode()}
     for done, figure in enumerate(figures):
         progress(done / len(figures), "figures")
-        path = folder / FIGURES / f"{figure.name}.pdf"
-        written.append(write_or_refuse(path, drawn(report, results, figure.name, "pdf")))
-    text = write_or_refuse(folder / "report.tex", to_latex(report).encode())
-    return [text, write_or_refuse(folder / "references.bib", bibliography().encode()), *written]
+        files[folder / FIGURES / f"{figure.name}.pdf"] = drawn(report, results, figure.name, "pdf")
+    return write_all_or_refuse(files)
 
 
 def _chapter(chapter: Chapter) -> list[str]:

@@ -17,7 +17,7 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.printing.blocks import Figure
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections.contents import figures_of
-from jobs.whole_files import write_or_refuse
+from jobs.whole_files import write_all_or_refuse
 
 CAPTIONS = "captions.txt"
 _TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
@@ -26,24 +26,20 @@ _TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string
 def write_figures(
     report: AgreementReport, folder: Path, *, width: int = COLUMN, progress: Progress = silent
 ) -> list[Path]:
-    """Write every figure as PDF, SVG, PNG (300 dots per inch) and CSV, and captions.txt; return the paths.
+    """Write every figure as PDF, SVG, PNG (300 dots per inch) and CSV, and captions.txt, all or none; return the paths.
 
     width: in mm, COLUMN or PAGE. The report's notices stand below each figure. Raises Refused while the study is
     sealed.
     """
     results = results_to_draw(report)
-    figures = list(figures_of(report))
-    written = []
+    figures, files = list(figures_of(report)), dict[Path, bytes]()
     for done, figure in enumerate(figures):
         progress(done / len(figures), "figures")
-        written += [
-            write_or_refuse(
-                folder / f"{figure.name}.{suffix}", drawn(report, results, figure.name, suffix, width=width)
-            )
-            for suffix in SUFFIXES
-        ]
-        written.append(write_or_refuse(folder / f"{figure.name}.csv", to_csv(report, results, figure.name)))
-    return [*written, write_or_refuse(folder / CAPTIONS, _captions(report, figures).encode())]
+        for suffix in SUFFIXES:
+            files[folder / f"{figure.name}.{suffix}"] = drawn(report, results, figure.name, suffix, width=width)
+        files[folder / f"{figure.name}.csv"] = to_csv(report, results, figure.name)
+    files[folder / CAPTIONS] = _captions(report, figures).encode()
+    return write_all_or_refuse(files)
 
 
 def write_comparisons(report: AgreementReport, path: Path) -> int:
