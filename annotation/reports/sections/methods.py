@@ -67,7 +67,7 @@ def _of_judged(report: AgreementReport, results: Results) -> tuple[str, ...]:
     """What rests on comparisons with votes and scores."""
     return (
         _agreement(report, results),
-        _chance_corrected(),
+        _chance_corrected(results),
         _margins(results),
         _people(report, results),
         _skill(results),
@@ -82,7 +82,7 @@ def _agreement(report: AgreementReport, results: Results) -> str:
     if agreement.clusters:
         clusters = (
             f" Comparisons that share a cluster count as n divided by the design effect {cited('kish1965')}, with "
-            "Student's t."
+            "Student's t, and tests flip the signs of whole clusters."
         )
     if report.study.are_several:
         order = (
@@ -97,12 +97,15 @@ def _agreement(report: AgreementReport, results: Results) -> str:
     )
 
 
-def _chance_corrected() -> str:
+def _chance_corrected(results: Results) -> str:
+    test = f"by Fisher's exact test {cited('fisher1922')}"
+    if results.agreement.clusters:
+        test = "by their covariance, flipping the signs of whole clusters"
     return (
         f"Chance-corrected agreement is Cohen's kappa {cited('cohen1960')}, the Matthews correlation "
         f"{cited('matthews1975')} and balanced accuracy {cited('brodersen2010')}, the mean share that is right of the "
-        f"winners for each model. The association of the two choices was tested by Fisher's exact test "
-        f"{cited('fisher1922')}, and the agreement against one half by an exact test of its credits."
+        f"winners for each model. The association of the two choices was tested {test}, and the "
+        "agreement against one half by an exact test of its credits."
     )
 
 
@@ -127,10 +130,12 @@ def _people(report: AgreementReport, results: Results) -> str:
         f"One annotator is judged by the winner of the other votes of a comparison {cited('snow2008')}, and the metric "
         "in that place by the same votes."
     ]
-    if people.alternative_annotator and not people.alternative_annotator[0].reason:
+    tested = next(iter(people.alternative_annotator), None)
+    if tested and not tested.reason:
         said.append(
             f"The alternative annotator test {cited('calderon2025')} asks of each annotator, by a one-sided t-test, "
-            f"whether the metric is as close to the others, corrected for their number {cited('benjamini2001')}."
+            f"whether the metric is as close to the others. It has a tolerance of {tested.tolerance:g}, and is "
+            f"corrected for the number of annotators {cited('benjamini2001')}."
         )
     if people.greatest_agreement.value is not None:
         said.append(
@@ -153,7 +158,7 @@ def _skill(results: Results) -> str:
         return ""
     return (
         "As a check, winners were also those of Dawid and Skene's model, which weighs annotators by error rates "
-        f"estimated by the EM algorithm {cited('dawid1979')}."
+        f"estimated by the EM algorithm {cited('dawid1979')}, with pseudo-counts of a Dirichlet prior."
     )
 
 
@@ -174,9 +179,10 @@ def _planning(results: Results) -> str:
 def _scores(results: Results) -> str:
     if results.scores is None or results.scores.wilcoxon.test.p_value is None:
         return ""
+    flipped = ", signs flipped by whole clusters," if results.agreement.clusters else ""
     return (
-        f"The scores of the two models were compared by Wilcoxon's signed-rank test {cited('wilcoxon1945')} with the "
-        f"rank-biserial effect {cited('kerby2014')}. Their distributions were compared by Smirnov's test "
+        f"The scores of the two models were compared by Wilcoxon's signed-rank test {cited('wilcoxon1945')}{flipped} "
+        f"with the rank-biserial effect {cited('kerby2014')}. Their distributions were compared by Smirnov's test "
         f"{cited('smirnov1948')}, and once more by flipping signs, which keeps the pairs."
     )
 
@@ -211,7 +217,8 @@ def _crossed_model(results: Results) -> str:
     return (
         f"What makes a vote is a logit model, cumulative if ties were voted {cited('mccullagh1980')}, of the "
         f"margin and the side, with crossed random effects of prompts and annotators {cited('baayen2008')}. It was "
-        f"fitted by a Laplace approximation {cited('tierney1986')}."
+        f"fitted by a Laplace approximation {cited('tierney1986')}, corrected by the next term of its expansion "
+        f"{cited('shun1995')}."
     )
 
 

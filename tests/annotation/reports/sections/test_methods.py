@@ -12,7 +12,7 @@ from tests.annotation.reports.voted_studies import Plan, embed, make_study, repo
 
 # What the methods say of a section's numbers; a section that is missing here has no method.
 SAID_OF = {
-    "agreement": ("Wilson's", "(Clopper", "(Tango", "Cohen's", "(Matthews", "(Brodersen", "(Fisher", "(McNemar"),
+    "agreement": ("Wilson's", "(Clopper", "(Tango", "Cohen's", "(Matthews", "(Brodersen", "(McNemar"),
     "single-votes": ("new annotator on a new prompt", "score interval with the two-way variance"),
     "non-inferiority": ("in the place of a person",),
     "sensitivity": ("Dawid and Skene's", "(Dawid"),
@@ -21,7 +21,7 @@ SAID_OF = {
     "image-noise": ("jackknife over images", "(Snijders", "(Morris"),
     "reliability": ("(Krippendorff", "(Gwet", "(Brennan", "(Fleiss", "jackknife intervals over prompts and annotators"),
     "people": ("(Snow", "(Calderon", "(Benjamini", "beta-binomial", "(Griffiths"),
-    "crossed-model": ("(McCullagh", "(Baayen", "(Tierney"),
+    "crossed-model": ("(McCullagh", "(Baayen", "(Tierney", "(Shun"),
     "bias": ("t-test of the annotators' shares", "flipping signs", "(Schilling"),
     "fragility": ("fewest votes whose removal", "without each annotator"),
     "planning": ("(Connor", "(Chernick"),
@@ -32,13 +32,14 @@ SAID_OF = {
 }
 
 
-def check(report: AgreementReport) -> None:
-    """Look for the method of each section that prints numbers."""
+def check(report: AgreementReport) -> str:
+    """Look for the method of each section that prints numbers, and return the methods."""
     (methods,) = (chapter for chapter in chapters(report) if chapter.key == "methods")
     said = " ".join(methods.paragraphs)
     printed = [section for section in sections(report) if section.rows or section.tables]
     lacking = [(section.key, words) for section in printed for words in SAID_OF[section.key] if words not in said]
     assert lacking == []
+    return said
 
 
 @pytest.mark.django_db
@@ -51,8 +52,13 @@ def test_of_two_models_with_images_and_a_margin() -> None:
     study = make_study(Plan(votes, [(70 + one, 70) for one in margin.tolist()], manifest=margins))
     for comparison in study.comparisons.all():
         embed(comparison, spread_a=0.1, spread_b=0.2)
-    check(report_of(study))
+    said = check(report_of(study))
+    assert "tested by Fisher's exact test (Fisher, 1922)" in said
+    assert "clusters," not in said
 
 
-def test_of_several_models() -> None:
-    check(readable(build_report(simulated_data(Simulated(quality=(1.0, 0.0, -1.0), annotators=6, votes=5)))))
+def test_of_several_models_whose_comparisons_share_prompts() -> None:
+    said = check(readable(build_report(simulated_data(Simulated(quality=(1.0, 0.0, -1.0), annotators=6, votes=5)))))
+    assert "tested by their covariance, flipping the signs of whole clusters, and" in said
+    assert "(Kish, 1965), with Student's t, and tests flip the signs of whole clusters." in said
+    assert "(Fisher" not in said
