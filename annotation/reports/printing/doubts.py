@@ -63,7 +63,7 @@ def _without_winner(agreement: Agreement) -> str:
     if winners is None or 2 * winners.named >= n:
         return ""
     if not winners.named:
-        return f"the votes name no model on any of {counted(n, 'comparison')}"
+        return f"the votes name no model on any of the {counted(n, 'comparison')}"
     return f"the votes name a model on only {winners.named} of {counted(n, 'comparison')}"
 
 

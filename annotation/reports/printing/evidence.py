@@ -2,7 +2,7 @@
 
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.findings.study.study_facts import StudyFacts
-from annotation.reports.printing.numbers import metric_name
+from annotation.reports.printing.sentences import short_metric
 from jobs.wording import counted, listed
 
 
@@ -10,8 +10,8 @@ def sides(found: Sequential, study: StudyFacts, *, metric: str = "") -> tuple[st
     """Return the claim and its contrary. metric: what to call the metric, else by its name."""
     if found.claim == "models":
         a, b = study.model_a, study.model_b
-        return f"people prefer {a} to {b}", f"people prefer {b} to {a}"
-    metric, always = metric or metric_name(study.metric), listed([f"always naming {name}" for name in found.rivals])
+        return f"annotators prefer {a} to {b}", f"annotators prefer {b} to {a}"
+    metric, always = metric or short_metric(study.metric), listed([f"always naming {name}" for name in found.rivals])
     some = "" if len(found.rivals) == 1 else "one of "
     return f"{metric} agrees more often than {always}", f"{metric} agrees less often than {some}{always}"
 

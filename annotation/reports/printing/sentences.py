@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from annotation.reports.printing.numbers import decimals, is_scs, metric_name, p_value, percent
+from annotation.reports.printing.numbers import decimals, is_scs, metric_name, percent, probability
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.bias import PositionBias
 from scoring.statistics.people.reliability import Reliability
@@ -102,5 +102,5 @@ def side_mattered(position: PositionBias | None, *, level: float) -> str:
         share, test = position.pooled_share, position.pooled_test
     if share.value is None or test.p_value is None or test.p_value >= 1 - level:
         return ""
-    said = f"left was chosen in {percent(share.value)} ({p_value(test)})"
+    said = f"left was chosen in {percent(share.value)} ({test.method}, p {probability(test.p_value)})"
     return f"the side mattered: {said}, so votes may name a side and not a set"

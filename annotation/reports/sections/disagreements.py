@@ -21,7 +21,7 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     found, metric = disagreements(results.comparisons, results.image_noise), short_metric(report.study.metric)
     both = sum(row.people_winner in NAMED and row.metric_winner in NAMED for row in results.comparisons)
     if not both:
-        return ("On each comparison, the votes or the metric name no model.",)
+        return ("No comparison is decided by both: on each one, the votes or the metric name no model.",)
     if not found:
         decided = "the one comparison" if both == 1 else f"all {both} comparisons"
         return (f"{metric} and the votes name the same model on {decided} that both decide.",)

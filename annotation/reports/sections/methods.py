@@ -1,5 +1,7 @@
 """The methods in sentences with their references, to be copied into a paper. Pure."""
 
+from dataclasses import fields
+
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Section
@@ -17,7 +19,7 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
         *(_of_judged(report, results) if report.counts.analysed_comparisons else ()),
         _scores(results),
         _seeds(results),
-        _reliability(report),
+        _reliability(report, results),
         _crossed_model(results),
         _sides(results),
         _rules(report),
@@ -89,7 +91,8 @@ def _agreement(report: AgreementReport, results: Results) -> str:
             f" The best fixed order is the one that names the winners of the votes most often {cited('kemeny1959')}."
         )
     return (
-        f"Agreement is the share of comparisons in which both name the same winner; {TIE_RULES[agreement.endpoint]}. "
+        "Agreement is the share of comparisons in which the metric and the votes name the same winner; "
+        f"{TIE_RULES[agreement.endpoint]}. "
         f"Its interval is Wilson's {cited('wilson1927')}, next to the exact one {cited('clopper1934')}. Half credits "
         f"and differences have the score interval {cited('tango1998')}.{clusters}{order} The "
         f"difference to {rival} was tested exactly, by flipping the signs of the differences of credits. If credits "
@@ -200,15 +203,25 @@ def _metrics(results: Results) -> str:
     )
 
 
-def _reliability(report: AgreementReport) -> str:
-    coded = "higher or lower model in the best fixed order" if report.study.are_several else "model"
-    return (
-        f"Votes are coded by {coded}. Their reliability is Krippendorff's alpha {cited('krippendorff2018')}, with "
-        f"Gwet's AC1 {cited('gwet2008')}, Brennan and Prediger's coefficient {cited('brennan1981')} and Fleiss' kappa "
-        f"{cited('fleiss1971')} beside it. "
-        "Intervals for annotators like these are two-way jackknife intervals over prompts and annotators "
-        f"{cited('cameron2011')}."
+def _reliability(report: AgreementReport, results: Results) -> str:
+    coded = "as for the higher or the lower model in the best fixed order" if report.study.are_several else "by model"
+    said = (
+        f"Votes are coded {coded}. Their reliability is Krippendorff's alpha {cited('krippendorff2018')}, with Gwet's "
+        f"AC1 {cited('gwet2008')}, Brennan and Prediger's coefficient {cited('brennan1981')} and Fleiss' kappa "
+        f"{cited('fleiss1971')} beside it."
     )
+    if _speaks_about_others(results):
+        said += " Intervals for annotators like these are two-way jackknife intervals over prompts and annotators "
+        said += f"{cited('cameron2011')}."
+    return said
+
+
+def _speaks_about_others(results: Results) -> bool:
+    """Return whether a number has an interval for annotators like these."""
+    single, others = results.single_votes, results.reliability.annotators_like_these
+    found = [] if others is None else [getattr(others, field.name) for field in fields(others)]
+    found += [] if single is None else [single.metric, single.people]
+    return any(one.low is not None for one in found)
 
 
 def _crossed_model(results: Results) -> str:
@@ -277,7 +290,10 @@ def _ranking(results: Results) -> str:
 def _evidence(results: Results) -> str:
     if results.sequential is None:
         return ""
-    return f"The evidence that ends the voting is an e-value by betting, valid at any time {cited('waudbysmith2024')}."
+    return (
+        "The evidence that ends the voting is an e-value by betting, and the interval of the agreement beside it a "
+        f"confidence sequence; both are valid at any time {cited('waudbysmith2024')}."
+    )
 
 
 def _resampling(report: AgreementReport, results: Results) -> str:

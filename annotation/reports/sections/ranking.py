@@ -46,8 +46,8 @@ def _people(ranking: Ranking) -> str:
     if ranking.reason:
         return f"The votes have no fit of the {model}: {ranking.reason}. {ranks}"
     return (
-        f"People's ranking is that of the {model}: the difference of two strengths is the logarithm of the odds with "
-        f"which a decided vote goes to the first. The mean strength is zero. Intervals speak about annotators and "
+        f"The ranking by votes is that of the {model}: the difference of two strengths is the logarithm of the odds "
+        f"with which a decided vote goes to the first. The mean strength is zero. Intervals speak about annotators and "
         f"prompts like these (two-way clustered). {ranks}"
     )
 
@@ -106,7 +106,7 @@ def _rows(ranking: Ranking, agreement: Agreement) -> tuple[Row, ...]:
         coefficient_row("Kendall's tau of the two rankings", found.tau),
         share_row("Pairs of models that both rankings order alike", found.system_accuracy),
         share_row("Models with the same rank in both", found.same_rank, remark="to the upper end: the sets overlap"),
-        share_row("Comparisons in which the metric names people's winner", agreement.headline, remark=rule),
+        share_row("Comparisons in which the metric names the winner of the votes", agreement.headline, remark=rule),
         coefficient_row("Tie parameter (nu of Davidson)", ranking.ties, remark=_ties(ranking)),
         *_side_rows(ranking),
     )
@@ -130,7 +130,7 @@ def _models(ranking: Ranking) -> Table:
     head = ("Rank", "Model", "Log strength", "Won", "Lost", "Tied", "Metric's rank", "Mean score")
     rows = tuple(_model(model) for model in ranking.models)
     caption = (
-        f"The models by people's votes, n = {counted(ranking.votes, 'vote')}, beside the metric; "
+        f"The models by votes, n = {counted(ranking.votes, 'vote')}, beside the metric; "
         f"{100 * ranking.level:g} % intervals and sets of ranks"
     )
     return Table(caption, head, rows, (0, 2, 3, 4, 5, 6, 7))
@@ -189,8 +189,8 @@ def _figures(ranking: Ranking, facts: Facts) -> tuple[Figure, ...]:
     said = f"sets of ranks in brackets; n = {counted(ranking.votes, 'vote')}"
     people = "undefined" if ranking.reason else "log strength, Bradley-Terry with ties"
     both = (
-        f"People's ranking ({people}) above and that of {metric} (mean score) below, with {100 * ranking.level:g} % "
-        f"intervals; {said}. Each model has its own colour and shape."
+        f"The ranking by votes ({people}) above and that of {metric} (mean score) below, with "
+        f"{100 * ranking.level:g} % intervals; {said}. Each model has its own colour and shape."
     )
     words = "; ".join(_model_in_words(model) for model in ranking.models)
     ranked = Figure("ranking", "The models in order", both, words)
@@ -198,7 +198,8 @@ def _figures(ranking: Ranking, facts: Facts) -> tuple[Figure, ...]:
         return (ranked,)
     caption = (
         "How often the model of the row was chosen over that of the column: the share of their decided votes, and "
-        f"below it all their votes. The darker, the more often. Models in people's order; {said.partition('; ')[2]}."
+        "below it all their votes. The darker, the more often. Models in the order of the votes; "
+        f"{said.partition('; ')[2]}."
     )
     pairs = "; ".join(f"{pair.a} over {pair.b}: {_of(pair.wins_a, pair.votes)}" for pair in ranking.pairs)
     return ranked, Figure("pairs", "Each model against each other one", caption, pairs)

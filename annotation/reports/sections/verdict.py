@@ -122,7 +122,7 @@ def _constant_choice(agreement: Agreement, study: StudyFacts, manifest: Manifest
     if choice.verdict == "undecided":
         seen += " Undecided is no proof of equality."
     if interval_contradicts(choice):
-        seen += " The interval is approximate and the test is exact, and the test decides."
+        seen += " The interval is approximate; the test is exact and decides."
     yield VerdictLine("constant choice", choice.verdict, said, seen)
 
 

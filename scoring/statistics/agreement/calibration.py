@@ -167,7 +167,7 @@ def _why_nothing_to_fit(won: int, cast: int, x: Floats) -> str:
     if not cast:
         return "no votes for either model"
     if won in (0, cast):
-        return "unanimous: all votes are equal"
+        return "all votes are equal"
     return "" if len(np.unique(x)) > 1 else "all margins are equal"
 
 

@@ -63,7 +63,7 @@ def attenuation(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampl
     method = "percentile bootstrap"
     value = float(_from_totals(summands.sum(axis=0, keepdims=True), sizes)[0])
     if np.isnan(value):
-        reason = "unanimous: all votes are equal" if (pairs > 0).any() else "no comparison has two votes for A or B"
+        reason = "all votes are equal" if (pairs > 0).any() else "no comparison has two votes for A or B"
         return Estimate.undefined(reason, n=len(votes), level=resampling.level, method=method)
     totals = resampled_totals(summands, clusters=labels, resampling=resampling)
     resampled = _from_totals(totals, sizes)

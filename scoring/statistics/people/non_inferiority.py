@@ -44,7 +44,7 @@ def non_inferiority(
     >>> votes = Votes.of([0, 0, 1, 1], [0, 1, 0, 1], [0, 0, 1, 0])
     >>> found = non_inferiority(votes, [1, -1], margin=0.1)
     >>> found.verdict, found.difference.reason
-    ('undecided', 'too few annotators: 2, and an interval for annotators like these needs 6')
+    ('undecided', 'only 2 annotators, and an interval for annotators like these needs 6')
     """
     if not 0 < margin < 1:
         raise ValueError("a margin lies between 0 and 1")

@@ -200,7 +200,7 @@ class _Table:
             return "comparisons have different numbers of votes"
         if not np.isnan(value):
             return ""
-        return "unanimous: all votes are equal" if self._observed.paired else "no comparison has two votes"
+        return "all votes are equal" if self._observed.paired else "no comparison has two votes"
 
 
 def _estimate(

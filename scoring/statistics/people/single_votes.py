@@ -35,7 +35,7 @@ def single_votes(votes: Votes, metric: ArrayLike, *, clusters: ArrayLike | None 
     >>> votes = Votes.of([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 0])
     >>> found = single_votes(votes, [1, -1], level=0.95)
     >>> round(found.metric.value or 0, 3), round(found.people.value or 0, 3), found.metric.reason
-    (0.833, 0.667, 'too few annotators: 3, and an interval for annotators like these needs 6')
+    (0.833, 0.667, 'only 3 annotators, and an interval for annotators like these needs 6')
     """
     its = checked_winners(metric, metric)[0]
     n = len(its)

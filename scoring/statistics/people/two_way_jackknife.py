@@ -15,6 +15,7 @@ import scipy
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from jobs.wording import counted
 from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
 from scoring.statistics.inference.score_interval import score_interval
@@ -208,11 +209,11 @@ def too_few(clusters: int, annotators: int) -> str:
     """Say why there is no interval with so few clusters or annotators; empty if there are enough.
 
     >>> too_few(100, 3)
-    'too few annotators: 3, and an interval for annotators like these needs 6'
+    'only 3 annotators, and an interval for annotators like these needs 6'
     """
-    for found, least, what in ((annotators, LEAST_ANNOTATORS, "annotators"), (clusters, LEAST_CLUSTERS, "clusters")):
+    for found, least, what in ((annotators, LEAST_ANNOTATORS, "annotator"), (clusters, LEAST_CLUSTERS, "cluster")):
         if found < least:
-            return f"too few {what}: {found}, and an interval for annotators like these needs {least}"
+            return f"only {counted(found, what)}, and an interval for annotators like these needs {least}"
     return ""
 
 

@@ -86,6 +86,7 @@ def test_the_metric_s_ranking_is_that_of_its_means_and_tau_counts_pairs(report: 
     assert report.results.ranking.population == tau.population == "annotators like these"
     assert "In brackets: 95 % sets of ranks, for annotators like these. Kendall's tau" in report.claim
     assert f"is {tau.value:.3f} (95 % interval " in report.claim
+    assert "for annotators like these are two-way jackknife intervals" in " ".join(render(report, "txt").split())
 
 
 def test_the_baseline_is_the_best_of_all_orders_and_the_sides_follow_it(report: AgreementReport) -> None:

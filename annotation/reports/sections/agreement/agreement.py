@@ -74,7 +74,7 @@ def section(agreement: Agreement, facts: Facts) -> Section:
 
 
 def _bounds_row(bounds: Bounds, fallen: int) -> Row:
-    remark = f"strict agreement over all planned, if the {fallen} that could not be used were all wrong, or all right"
+    remark = f"strict agreement over all planned, if the {fallen} without votes or scores were all wrong, or all right"
     return Row("Worst and best of all planned", "", bracketed(bounds.worst, bounds.best, percent), remark=remark)
 
 
@@ -213,13 +213,14 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
 
 
 def _fallen(agreement: Agreement, counts: Counts) -> tuple[str, ...]:
-    """The bounds of the agreement if some comparisons could not be used."""
+    """The bounds of the agreement if some comparisons have no votes or lack a score."""
     fallen = counts.planned_comparisons - counts.analysed_comparisons
     if not fallen:
         return ()
+    lack, each = ("has no counted vote or lacks", "it") if fallen == 1 else ("have no counted vote or lack", "all")
     return (
-        f"{counted(fallen, 'planned comparison')} could not be used: with all of them wrong the strict agreement "
-        f"would be {percent(agreement.bounds.worst)}, with all of them right {percent(agreement.bounds.best)}.",
+        f"{counted(fallen, 'planned comparison')} {lack} a score: if {each} were wrong, the strict agreement would be "
+        f"{percent(agreement.bounds.worst)}; if {each} were right, {percent(agreement.bounds.best)}.",
     )
 
 
@@ -253,8 +254,8 @@ def _margins(margins: Margins, metric: str) -> tuple[str, ...]:
     if first.agreement.value is None or last.agreement.value is None:
         return ()
     return (
-        f"Where the margin of {metric} is smallest ({_span(first.low, first.high)} points) they agree on "
-        f"{of_all(first.agreement)}, where it is largest ({_span(last.low, last.high)}) on "
+        f"Where the margin of {metric} is smallest ({_span(first.low, first.high)} points), it agrees with the votes "
+        f"on {of_all(first.agreement)}; where it is largest ({_span(last.low, last.high)}), on "
         f"{of_all(last.agreement)}.",
     )
 

@@ -6,7 +6,7 @@ from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import Row, Section, Table
 from annotation.reports.printing.doubts import doubts
-from annotation.reports.printing.numbers import p_value, percent
+from annotation.reports.printing.numbers import percent, probability
 from annotation.reports.printing.phrases import constant_choice
 from annotation.reports.printing.sentences import sentence, side_mattered
 from jobs.wording import counted
@@ -78,7 +78,8 @@ def _side(bias: Bias) -> str:
         share, test = position.pooled_share, position.pooled_test
     if share.value is None or test.p_value is None:
         return f"whether the side mattered is undefined: {test.reason or share.reason}"
-    return f"left was chosen in {percent(share.value)} of the votes for a side ({p_value(test)})"
+    p = probability(test.p_value)
+    return f"left was chosen in {percent(share.value)} of the votes for a side ({test.method}, p {p})"
 
 
 def _exclusions(report: AgreementReport, results: Results) -> str:
@@ -107,8 +108,8 @@ def _fragility_in_words(found: Fragility, study: StudyFacts) -> tuple[str, ...]:
     shares = [row.agreement for row in found.without_each]
     if len(shares) > 1:
         least, greatest = percent(min(shares)), percent(max(shares))
-        between = f"is {least}, whoever it is" if least == greatest else f"lies between {least} and {greatest}"
-        said.append(f"With one annotator left out, the strict agreement {between}.")
+        between = f"is {least}" if least == greatest else f"lies between {least} and {greatest}"
+        said.append(f"With any one annotator left out, the strict agreement {between}.")
     return tuple(said)
 
 

@@ -25,7 +25,7 @@ def section(values: tuple[Margins, Confusion], facts: Facts) -> Section:
     fit = margins.calibration
     penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
     text = (
-        "A metric that knows how sure it is has larger margins where the votes bear it out. Logistic regression of "
+        "A metric that knows how sure it is has larger margins where the votes confirm it. Logistic regression of "
         f"the votes on the margin, one row for each comparison, errors clustered by base prompt.{penalised} Ties: the "
         "margin up to which naming no winner is most accurate (Deutsch, Foster and Freitag, 2023)."
     )

@@ -58,7 +58,7 @@ def _models(study: StudyFacts) -> tuple[Row, ...]:
 def _why_fewer(facts: Facts) -> str:
     counts = facts.counts
     fallen = counts.planned_comparisons - counts.analysed_comparisons
-    return f"{fallen} of those planned could not be used: no votes, or a score is missing" if fallen else ""
+    return f"{fallen} of those planned: no counted vote, or a score is missing" if fallen else ""
 
 
 def _simulated(number: int) -> str:
@@ -132,7 +132,7 @@ def _confirmatory_test(manifest: Manifest) -> str:
         return f"the primary endpoint against {FIXED_ORDER}, by the winners of the votes"
     names = dict(zip("AB", (plan.name for plan in manifest.models.values()), strict=True))
     if stops_by == "models":
-        return "the evidence that people prefer one of the two models, after each cluster"
+        return "the evidence that annotators prefer one of the two models, after each cluster"
     if stops_by == "metric":
         rival = names.get(named, "each of the two models")
         return f"the evidence for the primary endpoint against always naming {rival}, after each cluster"
@@ -164,13 +164,13 @@ def preregistration(facts: Facts) -> str:
 
 
 def _order(facts: Facts, fixed_at: datetime, sha256: str) -> str:
-    design, first = f"The design (SHA-256 {sha256}) was fixed {_time(fixed_at)}", facts.study.first_vote_at
+    design, first = f"The design (SHA-256 {sha256}) was fixed at {_time(fixed_at)}", facts.study.first_vote_at
     if first is None:
         return f"{design}; there is no vote yet."
     if any(row.kind == IMPORTED and row.votes + row.excluded_votes for row in facts.quality.annotators):
-        return f"{design}; votes were imported, first {_time(first)}: when they were cast is not known here."
+        return f"{design}; votes were imported, the first at {_time(first)}: when they were cast is not known here."
     order = "before" if fixed_at < first else "after"
-    return f"{design}, {order} the first vote was received {_time(first)}."
+    return f"{design}, {order} the first vote was received at {_time(first)}."
 
 
 def _amended(facts: Facts, amendments: int) -> str:

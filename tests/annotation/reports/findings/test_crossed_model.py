@@ -31,7 +31,7 @@ def test_the_section_prints_effects_parts_and_plans() -> None:
     section = text.partition("What makes a vote")[2].partition("\n\n\n")[0]
     for words in ("one standard deviation of the margin", "Threshold 2", "Annotators' taste", "Chance", "For planning"):
         assert words in section
-    assert "no interval: too few annotators: 5, and an interval for annotators like these needs 6" in section
+    assert "no interval: only 5 annotators, and an interval for annotators like these needs 6" in section
     assert "[" not in section.partition("For planning")[0]
 
 

@@ -277,8 +277,9 @@ def test_where_every_vote_ties_calibrated_ties_are_read_beside_never_deciding() 
     assert "no agreement" not in text
     assert "Winners with more than half of all votes of their comparison undefined n = 0 the votes name no" in text
     assert "P001 5 100.0 % 1.0 s – –" in text  # no run of votes for a side
-    assert "With one annotator left out, the strict agreement is 0.0 %, whoever it is." in text
-    assert "On each comparison, the votes or the metric name no model. What speaks" in text  # and no empty section
+    assert "With any one annotator left out, the strict agreement is 0.0 %." in text
+    assert "on each one, the votes or the metric name no model. What speaks" in text  # and no empty section
+    assert "two-way jackknife intervals over prompts" not in text  # three annotators: no number has such an interval
 
 
 def test_what_is_undefined_is_followed_by_its_reason_alone() -> None:

@@ -36,7 +36,7 @@ def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_s
         "90.0 %, difference 4.0 points, 95 % interval −1.9 to 10.8, exact McNemar p = 0.289. Undecided is no proof of "
         "equality. "
         "A new annotator on a new prompt agrees with SCS on 94.0 %, with another annotator on 100.0 %. Difference −6.0 "
-        "points. No interval: too few annotators: 3, and an interval for annotators like these needs 6. "
+        "points. No interval: only 3 annotators, and an interval for annotators like these needs 6. "
         "By the winner of the other votes, one annotator is right on 100.0 %, and the metric on 94.0 %. "
         "The study file fixed no margin, so there is no verdict. "
         f"300 votes by 3 annotators, none excluded. A is Alpha, B is Beta. Metric: {METRIC}. The study ran from "
@@ -177,7 +177,7 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     said = doubts(results)
     assert [clause.partition(" ")[0] for clause in said] == ["annotators", "the", "a", "not"]
     assert "are not shown to agree more than by chance" in said[0]
-    assert "left was chosen in 80.0 % (paired t p < 0.001)" in said[1]
+    assert "left was chosen in 80.0 % (paired t, p < 0.001)" in said[1]
     assert said[2] == "a fresh draw of seeds could well change 3 of the metric's 12 winners"
     assert "Krippendorff's alpha: bootstrap over clusters. A new" in claim_figure(report, results).caption
     without = replace(results.reliability, alpha=replace(alpha, low=None, high=None))
@@ -250,7 +250,7 @@ def test_a_sealed_study_has_who_voted_and_nothing_that_was_found() -> None:
 @pytest.mark.parametrize(
     ("votes", "said"),
     [
-        ([["tie"] * 3] * 5, "The votes name no model on any of 5 comparisons."),
+        ([["tie"] * 3] * 5, "The votes name no model on any of the 5 comparisons."),
         ([["tie"] * 3] * 4 + [["A"] * 3], "The votes name a model on only 1 of 5 comparisons."),
         ([["A"]] * 5, "One annotator voted, so nothing tells how reliable the votes are."),
         ([["A"] * 3], "The agreement rests on only 1 comparison."),
@@ -283,7 +283,7 @@ def test_a_study_of_one_day_ran_on_it_and_a_margin_of_one_comparison_is_one_numb
     plan = Plan(votes, [(70.0 + margin, 70.0) for margin in (1.0, 2.0, 3.0, 4.0, 5.0, 6.5)])
     report = report_of(make_study(plan))
     assert report.results is not None
-    assert " where it is largest (6.50) on 0 of 1." in paragraphs(report, report.results)[1]
+    assert "; where it is largest (6.50), on 0 of 1." in paragraphs(report, report.results)[1]
     closed = report.study.closed_at
     assert closed is not None
     one_day = replace(report.study, opened_at=closed)

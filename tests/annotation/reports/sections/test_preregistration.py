@@ -28,7 +28,7 @@ def test_a_design_fixed_before_the_first_vote_says_so_with_its_hash() -> None:
     study = voted_study()
     text = said(study)
     assert study.manifest_sha256 in text
-    assert "2026-05-01 12:00:00 UTC, before the first vote was received 2026-05-02 12:00:00 UTC." in text
+    assert "fixed at 2026-05-01 12:00:00 UTC, before the first vote was received at 2026-05-02 12:00:00 UTC." in text
     assert "It was not amended." in text
 
 

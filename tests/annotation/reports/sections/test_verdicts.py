@@ -104,7 +104,7 @@ def test_an_interval_that_the_verdict_contradicts_is_explained_in_the_row_and_in
     strict = rows["Metric minus constant choice, strict"]
     assert strict.interval.endswith("−1.0]")
     assert (
-        "p = 0.125. Undecided is no proof of equality. The interval is approximate and the test is exact, and the"
+        "p = 0.125. Undecided is no proof of equality. The interval is approximate; the test is exact and decides."
         in report.claim
     )
     reason = "; the verdict is the test's, although the interval, which is approximate, says otherwise"

@@ -97,7 +97,7 @@ def test_errors_that_vanish_make_no_interval() -> None:
     [
         ([], [], "no votes for either model"),
         ([(0, 0, 3)], [1], "no votes for either model"),
-        ([(3, 0, 0), (2, 0, 1)], [1, 2], "unanimous: all votes are equal"),
+        ([(3, 0, 0), (2, 0, 1)], [1, 2], "all votes are equal"),
         ([(3, 1, 0), (2, 2, 1)], [1, 1], "all margins are equal"),
         ([(3, 1, 0)], [1], "all margins are equal"),
     ],

@@ -96,7 +96,7 @@ def test_neither_names_nor_order_nor_empty_comparisons_matter() -> None:
     [
         ([], "no comparison has two votes for A or B"),
         ([(1, 0, 0), (0, 1, 4)], "no comparison has two votes for A or B"),
-        ([(3, 0, 0), (2, 0, 1)], "unanimous: all votes are equal"),
+        ([(3, 0, 0), (2, 0, 1)], "all votes are equal"),
     ],
 )
 def test_undefined_says_why(counts: Any, reason: str) -> None:

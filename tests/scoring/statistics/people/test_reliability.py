@@ -173,7 +173,7 @@ def test_fleiss_equals_statsmodels(votes: Any) -> None:
     counts = np.array([[row.count(category) for category in range(3)] for row in votes])
     result = fleiss_kappa(counts, resampling=TWO)
     if np.count_nonzero(counts.sum(axis=0)) == 1:
-        assert result.reason == "unanimous: all votes are equal"
+        assert result.reason == "all votes are equal"
     else:
         assert result.value == pytest.approx(statsmodels_fleiss(counts))
 
@@ -247,7 +247,7 @@ def test_a_tie_that_nobody_votes_still_counts_as_a_category() -> None:
         ([], "no votes", 0),
         ([(0, 0, 0), (0, 0, 0)], "no votes", 0),
         ([(1, 0, 0), (0, 0, 1)], "no comparison has two votes", 0),  # one annotator
-        ([(3, 0, 0), (2, 0, 0), (1, 0, 0)], "unanimous: all votes are equal", 2),
+        ([(3, 0, 0), (2, 0, 0), (1, 0, 0)], "all votes are equal", 2),
     ],
 )
 def test_undefined_says_why(counts: Any, reason: str, n: int) -> None:
@@ -262,7 +262,7 @@ def test_undefined_says_why(counts: Any, reason: str, n: int) -> None:
 
 def test_every_vote_a_tie() -> None:
     result = reliability([(0, 0, 3), (0, 0, 4)], ties_allowed=True, resampling=FEW)
-    assert result.alpha.reason == "unanimous: all votes are equal"
+    assert result.alpha.reason == "all votes are equal"
     assert result.alpha_without_ties.reason == "no votes"
     assert result.pairwise_agreement.value == 1
 

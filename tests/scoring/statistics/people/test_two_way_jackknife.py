@@ -111,11 +111,11 @@ def test_does_not_depend_on_names_and_order() -> None:
 def test_too_few_annotators_or_clusters_have_a_value_and_no_interval() -> None:
     votes, metric, clusters = small_study()
     five = single_votes(kept(votes, votes.annotator < 5), metric, level=0.95).metric
-    assert five.reason == "too few annotators: 5, and an interval for annotators like these needs 6"
+    assert five.reason == "only 5 annotators, and an interval for annotators like these needs 6"
     assert (five.low, five.high, five.population) == (None, None, ANNOTATORS_LIKE_THESE)
     assert value(five) > 0
     few = single_votes(votes, metric, clusters=clusters // 2, level=0.95).metric
-    assert few.reason == "too few clusters: 4, and an interval for annotators like these needs 6"
+    assert few.reason == "only 4 clusters, and an interval for annotators like these needs 6"
 
 
 def test_votes_that_are_all_alike_have_no_interval() -> None:

@@ -175,7 +175,7 @@ def test_few_annotators_have_values_and_ranks_by_pairwise_tests() -> None:
     votes = simulated_votes(replace(STUDY, annotators=5), 7)
     found = people_ranking(votes)
     assert found.reason == ""
-    assert found.strengths[0].reason == "too few annotators: 5, and an interval for annotators like these needs 6"
+    assert found.strengths[0].reason == "only 5 annotators, and an interval for annotators like these needs 6"
     assert found.ranks.method.startswith("sign-flip tests")
 
 
