@@ -6,6 +6,7 @@ from annotation.models import Annotator, Study
 from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
 from annotation.studies.nearest_names import first_names
+from annotation.studies.validation.same_prompts import key
 from jobs.refusals import Refused
 
 
@@ -26,10 +27,13 @@ def refuse_shared_prompts(study: Study, manifest: Manifest) -> None:
 
 
 def refuse_people_of_pilots(study: Study, labels: Iterable[str]) -> None:
-    """Raise Refused if a label is that of a person who took part in a pilot of the study by a personal link."""
-    wanted = set(labels)
-    invited = Annotator.objects.filter(study__pilot_of=study, kind=Annotator.Kind.PERSONAL, label__in=wanted)
-    if came := sorted({one.label for one in invited if one.has_come}):
+    """Raise Refused if a label is that of a person who took part in a pilot of the study by a personal link.
+
+    Two spellings that look alike are one label (see `same_prompts.key`).
+    """
+    wanted = {key(label) for label in labels}
+    invited = Annotator.objects.filter(study__pilot_of=study, kind=Annotator.Kind.PERSONAL)
+    if came := sorted({one.label for one in invited if key(one.label) in wanted and one.has_come}):
         raise Refused(
             f"labels: {first_names(came)} took part in a pilot of this study, whose people are kept out of it. "
             "If this is another person, use another label."

@@ -12,8 +12,17 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(co
 
 def key(prompt: str) -> str:
     """Return the prompt without differences that nobody sees: equal keys mean the same prompt."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", prompt).casefold())
-    return "".join(character for character in text if not _is_blank(character)) or prompt
+    return visible(prompt) or prompt
+
+
+def visible(text: str) -> str:
+    """Return what is seen of a text, in one case and one Unicode spelling, without blanks.
+
+    >>> visible("A  cat"), visible("\u3164")
+    ('acat', '')
+    """
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(character for character in text if not _is_blank(character))
 
 
 def _is_blank(character: str) -> bool:

@@ -50,6 +50,9 @@ def test_people_are_invited() -> None:
         ("Cleo", "An\u200bn"): r'"An\[U\+200B\]n" has an invisible character',
         ("Cleo", "Bob", "Cleo "): '"Cleo" is given twice',
         ("Cleo", "=Ada"): '"=Ada" is already the label of a personal link of Study',
+        ("Cleo", "=\u200dada "): '"=\u200dada", which looks like "=Ada", is already the label',
+        ("Jose\u0301  A", "José A"): '"José A", which looks like "José  A", is given twice',
+        ("\u3164",): ".* has an invisible character",
     }.items():
         with pytest.raises(CommandError, match=f"labels: {fault}"):
             said("invite", "study", *(f"--label={label}" for label in labels))

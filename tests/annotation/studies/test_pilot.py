@@ -130,7 +130,7 @@ def test_people_of_a_pilot_cannot_join_the_study() -> None:
     with pytest.raises(NoRoomLeft, match="took part in a pilot"):
         join(study=study, rules=rules, now=now, arrival=Arrival(external_id="p1"))
     with pytest.raises(Refused, match="labels: Ada took part in a pilot"):
-        invite_all(study=study, labels=["Cleo", "Ada"])
+        invite_all(study=study, labels=["Cleo", " ada"])
     assert not study.annotators.exists()
     assert len(invite_all(study=study, labels=["Cleo", "Bob"])) == 2, "Bob never came"
     assert join(study=study, rules=rules, now=now, arrival=Arrival(pilot_token=only_invited.token)).study == study
