@@ -21,6 +21,8 @@ from annotation.reports.printing.sentences import within
 from jobs.wording import counted
 from scoring.statistics.agreement.calibration import MarginBin
 
+_WIDEST = 8  # letters of a bin's line, above which five of them touch each other in 85 mm
+
 
 def claim(report: AgreementReport, results: Results) -> Figure:
     """Draw the numbers of the claim."""
@@ -63,7 +65,10 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
         axes.axhline(baseline, color=QUIET, linewidth=1, linestyle="dotted", zorder=0)
     axes.set_ylim(-0.06, 1.06)  # a mark at 0 or 100 % is whole
     axes.set_xlim(-0.6, len(bins) - 0.4)
-    axes.set_xticks(range(len(bins)), [_span(row).replace(" ", "\n", 1) for row in bins])
+    labels = [_span(row).replace(" ", "\n", 1) for row in bins]
+    if max(len(line) for label in labels for line in label.split("\n")) > _WIDEST:
+        labels = [label.replace(" ", "\n") for label in labels]
+    axes.set_xticks(range(len(bins)), labels)
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylabel("Agreement")
     axes.set_xlabel("Size of the margin, points of score")

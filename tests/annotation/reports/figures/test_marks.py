@@ -11,7 +11,7 @@ from django.conf import settings
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from annotation.reports.figures import scores
+from annotation.reports.figures import agreement, scores
 from annotation.reports.figures.draw import DRAWINGS, draw
 from annotation.reports.figures.style import (
     COLUMN,
@@ -57,6 +57,15 @@ def test_the_axis_of_the_large_numbers_begins_close_below_the_least_bound(
     drawn = forest(report, replace(report.results, reliability=replace(reliability, alpha=alpha)))
     assert [label for _, label in drawn.ticks][: len(ticks)] == ticks
     assert [drawn.ticks[place][0] for place in (0, -1)] == ["0.00%", "100.00%"]
+
+
+@pytest.mark.parametrize(("low", "label"), [(0.63, "0.63\nto 0.73"), (0.0063, "0.0063\nto\n0.0073")])
+def test_long_margins_of_neighbouring_bins_do_not_touch(report: AgreementReport, low: float, label: str) -> None:
+    assert report.results
+    margins = report.results.margins
+    bins = tuple(replace(row, low=low, high=low / 63 * 73) for row in margins.by_margin)
+    figure = agreement.by_margin(report, replace(report.results, margins=replace(margins, by_margin=bins)))
+    assert {text.get_text() for text in figure.axes[0].get_xticklabels()} == {label}
 
 
 def test_a_mark_says_its_numbers_in_the_file_without_a_network(report: AgreementReport) -> None:
