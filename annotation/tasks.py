@@ -12,9 +12,8 @@ from annotation.reports.report_jobs.downloads import delete_old_files, run_file_
 from annotation.reports.report_jobs.images_file import run_images_job
 from annotation.reports.report_jobs.report_jobs import run_report_job
 from annotation.reports.report_jobs.retention import erase_due
-from annotation.studies.lifecycle.periodic import guarded, maintain
+from annotation.studies.lifecycle.periodic import advance_unless_deleted, guarded, maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
-from annotation.studies.lifecycle.transitions import advance
 from annotation.studies.mail.sending import send_invitations, send_notices, send_password_links
 from annotation.studies.notices.watching import watch
 from annotation.studies.uploads.importing import run_upload_job
@@ -45,7 +44,7 @@ def advance_study(study_id: int) -> None:
     """Advance a study after one of its jobs; do nothing if the study is deleted."""
     study = Study.objects.filter(pk=study_id).first()
     if study is not None:
-        advance(study)
+        advance_unless_deleted(study)
 
 
 @shared_task
@@ -53,7 +52,7 @@ def advance_after(task_name: str, job_id: int) -> None:
     """Advance the studies that wait for a job that has ended (settings.TASKS_AFTER_JOBS)."""
     for study in studies_of_job(task_name, job_id):
         with bound_contextvars(study=study.slug, job=job_name(task_name, job_id)):
-            logger.info("after the job: %s", advance(study))
+            logger.info("after the job: %s", advance_unless_deleted(study))
 
 
 @shared_task

@@ -89,11 +89,15 @@ def _missing(study: Study, manifest: Manifest) -> list[Planned]:
     return [(position, plan) for position, plan in enumerate(manifest.comparisons) if position not in existing]
 
 
-def _create(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
-    # Another process that plans the same study waits for this lock and then finds the rows.
+def hold(study: Study) -> None:
+    """Lock the study's row until the transaction ends, so that a deletion waits. Raises Refused if one has begun."""
     locked = Study.objects.select_for_update(no_key=True).filter(pk=study.pk).first()
     if locked is None or (locked.state == Study.State.DRAFT != study.state):
-        raise Refused(f"{study} is being deleted, so no comparison is made any more.")
+        raise Refused(f"{study} is being deleted, so nothing more is planned for it.")
+
+
+def _create(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
+    hold(study)  # another process that plans the same study waits, and then finds the rows
     positions = [position for position, _plan in plans]
     existing = set(study.comparisons.filter(position__in=positions).values_list("position", flat=True))
     plans = [(position, plan) for position, plan in plans if position not in existing]

@@ -62,7 +62,18 @@ def _advance_if_due(study: Study, least_overlap: int | None, now: datetime) -> N
     """Advance a study if that may do anything. A laboratory has hundreds of studies that only take votes."""
     is_behind = least_overlap is not None and least_overlap < current_manifest(study).annotation.overlap
     if is_behind or is_due(study, now):
-        advance(study)
+        advance_unless_deleted(study)
+
+
+def advance_unless_deleted(study: Study) -> str:
+    """Advance a study, and return in words what was done, or why nothing was: a person may be deleting it."""
+    try:
+        return advance(study)
+    except Study.DoesNotExist:
+        return f"{study} is deleted"
+    except Refused as refusal:
+        logger.warning("advancing %s: %s", study.slug, refusal)
+        return "nothing to do"
 
 
 def reap() -> None:

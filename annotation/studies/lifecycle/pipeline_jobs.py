@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 
 from annotation.models import Comparison, Study, StudyModel
-from annotation.studies.comparisons import comparisons_of, image_sets_of
+from annotation.studies.comparisons import comparisons_of, hold, image_sets_of
 from annotation.voting.storage.slices import in_slices
 from generation.models import GeneratedImage, GenerationJob, ImageSet, ModelTrial
 from generation.plans.image_sets import missing_seeds, plan_jobs
@@ -91,12 +91,18 @@ def ensure_images(study: Study) -> str:
     if to_do := _enqueue(study, jobs):
         return to_do
     incomplete = incomplete_sets_of(study)
-    in_slices([image_set for image_set in incomplete if image_set.origin == ImageSet.Origin.GENERATED], plan_jobs)
+    generated = [image_set for image_set in incomplete if image_set.origin == ImageSet.Origin.GENERATED]
+    in_slices(generated, partial(_plan_images, study))
     # Planning also restores jobs of these sets that were cancelled for another study.
     to_do = _enqueue(study, jobs)
     if incomplete and not to_do:
         return f"{incomplete[0]} lacks imported images; import them again with import_images"
     return to_do
+
+
+def _plan_images(study: Study, image_sets: Sequence[ImageSet]) -> None:
+    hold(study)  # a deletion has cancelled these jobs, or will
+    plan_jobs(image_sets)
 
 
 def incomplete_sets_of(study: Study) -> list[ImageSet]:
@@ -113,11 +119,12 @@ def ensure_scores(study: Study, spec: MetricSpec) -> str:
     if to_do := _enqueue(study, wanted):
         return to_do
     unscored = list(unscored_sets_of(study, spec.identity).values_list("pk", flat=True))
-    in_slices(unscored, partial(_plan_scores, spec))
+    in_slices(unscored, partial(_plan_scores, study, spec))
     return _enqueue(study, wanted)
 
 
-def _plan_scores(spec: MetricSpec, image_sets: Sequence[int]) -> None:
+def _plan_scores(study: Study, spec: MetricSpec, image_sets: Sequence[int]) -> None:
+    hold(study)
     plan_scorings(image_set_ids=image_sets, spec=spec)
     claims.requeue(ScoringJob.objects.filter(image_set__in=image_sets, metric=spec.identity))
 

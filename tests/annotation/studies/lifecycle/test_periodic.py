@@ -12,14 +12,18 @@ from kombu.exceptions import OperationalError
 
 from annotation import tasks
 from annotation.models import Annotator, Assignment, Comparison, Study
+from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest, size_of
 from annotation.studies.lifecycle import periodic
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.periodic import maintain, reap
+from annotation.studies.lifecycle.pipeline_jobs import ensure_images, ensure_scores
 from annotation.studies.lifecycle.transitions import advance, launch
 from generation.machines.workers import leave_sign
 from generation.models import GenerationJob
 from jobs import claims
+from jobs.refusals import Refused
+from scoring.models import ScoringJob
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study
 
@@ -50,6 +54,35 @@ def test_advancing_after_a_job(worker: FakeWorker) -> None:
         tasks.advance_study(study.pk)
     assert (Comparison.objects.count(), len(worker.messages)) == (1, 2)
     tasks.advance_study(study.pk + 1)  # deleted meanwhile: nothing to do
+
+
+def test_a_study_whose_deletion_has_begun_gets_no_jobs() -> None:
+    study = create_study(manifest=make_manifest(source="generated", comparisons=1))
+    plan_comparisons(study, current_manifest(study))
+    GenerationJob.objects.update(state="cancelled")  # by the deletion, which first made the study a draft
+    study.state = Study.State.GENERATING  # as another process read it before
+    with pytest.raises(Refused, match="is being deleted"):
+        ensure_images(study)
+    for spec in current_manifest(study).computed_metrics():
+        with pytest.raises(Refused, match="is being deleted"):
+            ensure_scores(study, spec)
+    assert not GenerationJob.objects.exclude(state="cancelled").exists()
+    assert not ScoringJob.objects.exists()
+
+
+@pytest.mark.parametrize("how", [Study.DoesNotExist, Refused])
+def test_a_study_that_is_deleted_while_it_is_advanced_is_no_fault(
+    how: type[Exception], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = make_study(state="generating", slug="study")
+
+    def advance(study: Study) -> str:
+        raise how(f"{study} is deleted")
+
+    monkeypatch.setattr(periodic, "advance", advance)
+    tasks.advance_study(study.pk)
+    maintain(timezone.now())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_the_tick_ends_leases_of_annotators_who_left() -> None:
