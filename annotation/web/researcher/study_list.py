@@ -8,14 +8,14 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Comparison, Notice, ReportJob, Study, StudyShare
+from annotation.models import Comparison, Notice, ReportJob, Study, StudyEvent, StudyShare
 from annotation.studies.lifecycle.quality_watch import alarms_of
 from annotation.studies.sharing import Role, archive, visible_studies
 from annotation.web.access.guard import researcher_page
@@ -74,9 +74,14 @@ def _notices(studies: Sequence[Study]) -> dict[int, list[str]]:
 
 
 def _results(studies: Sequence[Study]) -> dict[int, tuple[int, str]]:
-    """Return what each closed study's latest report found, with the votes that it rests on, by the study's id."""
+    """Return what each closed study's latest report found, with the votes that it rests on, by the study's id.
+
+    Not after a file was imported or taken back: other scores or votes may be as many as those before.
+    """
     closed = [study for study in studies if study.state == Study.State.CLOSED]
-    jobs = ReportJob.objects.filter(study__in=closed).exclude(result="")
+    of_file = Q(verb__endswith=" imported") | Q(verb__endswith=" taken back")
+    since = StudyEvent.objects.filter(of_file, study=OuterRef("study"), happened_at__gt=OuterRef("started_at"))
+    jobs = ReportJob.objects.filter(~Exists(since), study__in=closed, state=ReportJob.State.DONE).exclude(result="")
     return {pk: (votes, result) for pk, votes, result in jobs.values_list("study_id", "result_votes", "result")}
 
 

@@ -47,6 +47,9 @@ def test_the_list_says_how_far_a_study_is_what_was_found_and_what_needs_attentio
     assert "<span>0<small> of 6</small></span></td>" in page
     assert "SCS chose the model with more votes of people on 1 of 2 comparisons." in page
     assert '<span class="attention">Jobs failed.</span>' in page
+    event = study.events.create(verb="scores taken back")
+    assert "chose the model" not in researcher.get("/studies/").content.decode()
+    event.delete()
     study.comparisons.filter(position=0).update(vote_count=2, votes_a=1)  # as after a withdrawal
     assert "chose the model" not in researcher.get("/studies/").content.decode()
 
