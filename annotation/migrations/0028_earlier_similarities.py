@@ -15,17 +15,17 @@ def number_earlier_imports(apps: Any, schema_editor: Any) -> None:
         sets = set(chain.from_iterable(shown.values_list("image_set_a", "image_set_b")))
         rows = matrices.filter(name=name, file_sha256=sha256).values_list("pk", "image_set")
         if own := [pk for pk, image_set in rows if image_set in sets]:
-            source = imports.create(
-                study_id=event.study_id,
-                kind="similarities",
-                state="done",
-                file_name=str(event.detail.get("file", ""))[:255],
-                sha256=sha256,
-                metric=name,
-                row_count=len(own),
-                actor_id=event.actor_id,
-            )
-            imports.filter(pk=source.pk).update(created_at=event.happened_at)
+            file = {"study_id": event.study_id, "kind": "similarities", "sha256": sha256, "metric": name}
+            source = imports.filter(**file).first()  # of an earlier event, or from before a migration backwards
+            if source is None:
+                source = imports.create(
+                    **file,
+                    state="done",
+                    file_name=str(event.detail.get("file", ""))[:255],
+                    row_count=len(own),
+                    actor_id=event.actor_id,
+                )
+                imports.filter(pk=source.pk).update(created_at=event.happened_at)
             source.similarities.add(*own)
 
 
