@@ -141,8 +141,8 @@ def _picture(image: GeneratedImage) -> Image.Image | None:
 
 
 def _laid_out(pictures: Sequence[Image.Image]) -> Image.Image:
-    columns = min(len(pictures), 5 if len(pictures) <= 20 else 8)
-    rows, pitch = -(-len(pictures) // columns), _CELL + _GAP
+    rows, pitch = -(-len(pictures) // (5 if len(pictures) <= 20 else 8)), _CELL + _GAP
+    columns = -(-len(pictures) // rows)  # as few empty places as possible
     sheet = Image.new("RGB", (columns * pitch - _GAP, rows * pitch - _GAP), LIGHT["surround"])  # as annotators see it
     for place, picture in enumerate(pictures):
         sheet.paste(picture, (place % columns * pitch, place // columns * pitch))

@@ -62,7 +62,7 @@ def test_each_telling_comparison_has_both_sets_whole(study: Study) -> None:
         for sheet in one.sheets:
             assert sheet.words.startswith("6 images of ")
             image = picture(sheet.address)
-            assert image.size == (sheet.width, sheet.height) == (5 * 98 - 2, 2 * 98 - 2)
+            assert image.size == (sheet.width, sheet.height) == (3 * 98 - 2, 2 * 98 - 2)
     first, second = (sheet.address for sheet in found[0].sheets)
     assert first != second
 
