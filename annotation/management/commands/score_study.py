@@ -20,6 +20,7 @@ from annotation.studies.lifecycle.pipeline_jobs import (
     scoring_failures,
     unscored_sets_of,
 )
+from annotation.studies.study_file.tables import absolute_if_local
 from generation.models import ImageSet
 from jobs.refusals import Refused
 from jobs.wording import command, counted
@@ -27,6 +28,7 @@ from scoring.embeddings import embed_set
 from scoring.encoder_spec import (
     COMPARER_KINDS,
     ENCODER_KINDS,
+    OWN_ENCODER,
     PREPARATIONS,
     ComparerSpec,
     EncoderSpec,
@@ -162,7 +164,9 @@ def _spec(study: Study, options: dict[str, Any], own: OwnMetric | None, own_enco
             raise Refused("--encoder-file is the encoder: leave --checkpoint out.")
         encoder = own_encoder.spec
     elif options["checkpoint"]:
-        encoder = EncoderSpec(kind=options["kind"], checkpoint=options["checkpoint"], revision=options["revision"])
+        is_function = options["kind"] == OWN_ENCODER  # known by a name, which no folder can take
+        checkpoint = options["checkpoint"] if is_function else absolute_if_local(options["checkpoint"], Path.cwd())
+        encoder = EncoderSpec(kind=options["kind"], checkpoint=checkpoint, revision=options["revision"])
     if options["preparation"]:
         encoder, is_other = replace(encoder, preparation=options["preparation"]), True
     if encoder.length_fault:

@@ -124,22 +124,27 @@ def _pairs(draft: Draft) -> None:
 
 
 def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base: Path | None) -> None:
-    """Make the local paths of a table absolute. A path is local if it begins like one or lies beside the study file."""
+    """Make the local paths of a table absolute; a relative one starts from the folder of the study file."""
     if isinstance(table, dict) and section[-1] == "encoder" and table.get("kind") == OWN_ENCODER:
         return  # the name of a function, which no folder can take
     for key in keys:
         value = table.get(key) if isinstance(table, dict) else None
         if not isinstance(value, str) or not value or "\0" in value:
             continue
-        if value.startswith("~") or Path(value).is_absolute():
-            table[key] = str(Path(value).expanduser())
-        elif base is None:
-            if value.startswith("."):
-                sentence = "is a relative path, but no folder is known to start from; write the whole path, from /."
-                draft.fault((*section, key), f'"{value}" {sentence}')
-                table[key] = str(Path("/") / value)  # still local: no second fault about it
-        elif value.startswith(".") or _exists(base / value):
-            table[key] = str((base / value).resolve())
+        if base is None and value.startswith("."):
+            sentence = "is a relative path, but no folder is known to start from; write the whole path, from /."
+            draft.fault((*section, key), f'"{value}" {sentence}')
+            table[key] = str(Path("/") / value)  # still local: no second fault about it
+        else:
+            table[key] = absolute_if_local(value, base)
+
+
+def absolute_if_local(checkpoint: str, base: Path | None) -> str:
+    """Return a checkpoint as an absolute path if it begins like a path or lies in the base folder, else unchanged."""
+    if checkpoint.startswith("~") or Path(checkpoint).is_absolute():
+        return str(Path(checkpoint).expanduser())
+    is_local = base is not None and (checkpoint.startswith(".") or _exists(base / checkpoint))
+    return str((base / checkpoint).resolve()) if base and is_local else checkpoint
 
 
 def _exists(path: Path) -> bool:

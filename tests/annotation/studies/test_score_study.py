@@ -11,7 +11,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.pipeline_jobs import unscored_sets_of
 from scoring.encoder_spec import ComparerSpec
 from scoring.metric_spec import MetricSpec
-from scoring.models import SetScore
+from scoring.models import ScoringJob, SetScore
 from scoring.scores import plan_scorings
 from scoring.tasks import run_scoring_job
 from tests.annotation.studies.test_commands import typed
@@ -34,6 +34,17 @@ def test_a_closed_study_gets_a_second_metric_beside_its_own(working: FakeWorker)
     assert list_comparisons(study, manifest=current_manifest(study)).metric == current_manifest(study).encoder.metric
     assert "sets to score" not in typed("score_study", "study", "--checkpoint", "/models/other")
     assert study.events.get(verb="further scoring begun").detail == {"metric": "scs/clip:other", "sets": 6}
+
+
+def test_a_relative_folder_is_the_encoder_of_its_whole_path(
+    working: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker starts from another folder, and the name of the metric does not depend on where the command ran."""
+    make_study(state="closed")
+    (tmp_path / "models" / "other").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert typed("score_study", "study", "--checkpoint", "models/other").endswith("by scs/clip:other.\n")
+    assert ScoringJob.objects.values_list("encoder__checkpoint").distinct().get() == (str(tmp_path / "models/other"),)
 
 
 def test_a_failure_is_told_with_its_cause_and_nothing_is_said_to_be_scored(working: FakeWorker) -> None:
