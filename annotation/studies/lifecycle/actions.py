@@ -83,7 +83,7 @@ ACTIONS = {
             _("Close"),
             (State.READY, State.OPEN, State.PAUSED),
             transitions.close,
-            _("The voting has ended. The report is unsealed once the state below is Closed."),
+            _("The voting has ended. The report is unsealed once the study is closed."),
             _("Closing ends the voting for good and unseals scores and votes. It cannot be undone."),
         ),
     )

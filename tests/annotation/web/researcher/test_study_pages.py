@@ -189,7 +189,7 @@ def test_closing_asks_first(researcher: Client) -> None:
     study.refresh_from_db()
     assert study.state == "open"
     page = researcher.post(address, {"confirmed": "yes"}, follow=True).content.decode()
-    assert "The voting has ended. The report is unsealed once the state below is Closed." in page
+    assert "The voting has ended. The report is unsealed once the study is closed." in page
     study.refresh_from_db()
     assert study.state == "closed"
 
