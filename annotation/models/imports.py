@@ -11,8 +11,9 @@ class Import(models.Model):
     """One imported file. Taking it back removes the rows that no other import brought too, and this row last.
 
     While it is UNFINISHED, some of its rows may be stored; until it is done there is no report and no export. Importing
-    the same file again completes it. process: a random name of the process
-    that works on it; another one that starts takes it over.
+    the same file again completes it. process: a random name of the process that works on it; another one that starts
+    takes it over. removal: what its taking-back will say in the histories of which studies, noted before the first row
+    is removed.
     """
 
     class Kind(models.TextChoices):
@@ -36,6 +37,7 @@ class Import(models.Model):
         default=0, help_text="How many votes, scored comparisons or sets with similarities the file gave."
     )
     process = models.CharField(max_length=32, blank=True, editable=False)
+    removal = models.JSONField(default=dict, editable=False)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     scores = models.ManyToManyField("scoring.SetScore", related_name="+", editable=False)

@@ -31,10 +31,13 @@ def take_back(*, source: Import, actor: User | None = None) -> None:
     import of the study is unfinished, or if this one was already taken back.
     """
     source = import_runs.reopen(source)
-    detail = _detail(source)
+    if not source.removal:
+        studies = [study.pk for study in (source.study, *other_studies(source))]
+        source.removal = {"detail": _detail(source), "studies": studies}
+        import_runs.note_removal(source, source.removal)
     events = [
-        StudyEvent(study=study, verb=f"{source.kind} taken back", detail=detail, actor=actor)
-        for study in (source.study, *other_studies(source))
+        StudyEvent(study=study, verb=f"{source.kind} taken back", detail=source.removal["detail"], actor=actor)
+        for study in Study.objects.filter(pk__in=source.removal["studies"]).order_by("pk")
     ]
     if source.kind == Import.Kind.VOTES:
         remove_votes(source, least_overlap=current_manifest(source.study).annotation.overlap)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.db.models import F
 
 from annotation.models import Import, Study, StudyEvent
@@ -73,7 +74,7 @@ def begin(
         source = Import(study=study, kind=kind, sha256=sha256, metric=metric, file_name=path.name[:255], actor=actor)
     elif (source.kind, source.sha256, source.metric) != (kind, sha256, metric):
         refuse_unfinished_import(study)
-    source.process = secrets.token_hex(16)
+    source.process, source.removal = secrets.token_hex(16), {}
     source.save()
     return source
 
@@ -97,15 +98,23 @@ class TakenOver(Refused):
 
 @contextmanager
 def removed_if_refused(source: Import, remove: Callable[[Import], None]) -> Iterator[None]:
-    """Remove an import that is refused half-way. remove: removes its rows."""
+    """Remove an import that is refused half-way. remove: removes its rows.
+
+    Raises Refused also if a row was stored or removed by another import at the same moment.
+    """
     try:
         yield
     except TakenOver:
         raise
-    except Refused:
+    except (Refused, IntegrityError) as fault:
         remove(source)
         forget(source)
-        raise
+        if isinstance(fault, Refused):
+            raise
+        raise Refused(
+            f"Nothing was imported from {source.file_name}: another import stored or removed the same rows at the same "
+            "moment; try again."
+        ) from None
 
 
 @in_turn
@@ -127,7 +136,15 @@ def reopen(source: Import) -> Import:
     source.process, source.state = secrets.token_hex(16), Import.State.UNFINISHED
     if not Import.objects.filter(pk=source.pk).update(process=source.process, state=source.state):
         raise Refused(f"The import of {source.file_name} was taken back already.")
+    source.refresh_from_db(fields=["removal"])
     return source
+
+
+@in_turn
+def note_removal(source: Import, removal: dict[str, object]) -> None:
+    """Store what the taking-back removes: a process that completes it sees only what is left."""
+    hold(source)
+    Import.objects.filter(pk=source.pk).update(removal=removal)
 
 
 @in_turn

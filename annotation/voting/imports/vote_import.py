@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
@@ -70,12 +69,7 @@ def import_votes(
     file = read_votes(path, _words(study, rules), names)
     source = import_runs.begin(study=study, kind=Import.Kind.VOTES, path=path, sha256=sha256, actor=actor)
     with import_runs.removed_if_refused(source, remove_votes):
-        try:
-            return _import(source, path, file, names, now)
-        except IntegrityError:
-            raise Refused(
-                f"Nothing was imported from {path}: votes with the same ids were stored at the same moment; try again."
-            ) from None
+        return _import(source, path, file, names, now)
 
 
 def _words(study: Study, rules: VotingRules) -> StudyWords:

@@ -23,7 +23,7 @@ from annotation.studies.imports.image_removal import imported_sets
 from annotation.studies.imports.taking_back import take_back
 from annotation.studies.lifecycle.transitions import advance, close
 from annotation.voting.assignment import next_assignment
-from annotation.voting.imports import imported_rows, vote_import
+from annotation.voting.imports import imported_rows, shared_votes, vote_import
 from annotation.voting.imports.vote_import import import_votes
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from jobs.refusals import Refused
@@ -123,6 +123,33 @@ def test_votes_that_two_files_hold_stay_until_the_last_is_taken_back(tmp_path: P
     typed("take_back", "study", study.imports.get().pk, "--yes")
     assert counters(study) == empty
     assert not ImportedVote.objects.exists()
+
+
+def test_a_taking_back_that_was_stopped_tells_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(source="external", annotation={"overlap": 1})
+    rows = [f"{name},prompt 1,Alpha,{uuid.uuid4()}\n" for name in ("ann", "ben", "cat", "dan")]
+    head = "annotator,prompt,choice,vote_id\n"
+    typed("import_votes", "study", file(tmp_path, head + "".join(rows[:3]), "one.csv"))
+    typed("import_votes", "study", file(tmp_path, head + rows[0] + rows[3], "two.csv"), "--same-people")
+    let_go, calls = shared_votes.let_go, []
+
+    def let_go_once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return let_go(*arguments)
+
+    first = study.imports.get(file_name="one.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(shared_votes, "let_go", let_go_once)
+        patch.setattr("annotation.voting.storage.slices.FIRST_SIZE", 1)
+        patch.setattr(imported_rows, "SMALL_ROWS", 1)
+        with pytest.raises(KeyboardInterrupt):
+            typed("take_back", "study", first.pk, "--yes")
+    typed("take_back", "study", first.pk, "--yes")
+    detail = study.events.get(verb="votes taken back").detail
+    assert (detail["votes"], detail["also_in_another_import_and_so_kept"]) == (2, 1)
+    assert set(Annotator.objects.values_list("label", flat=True)) == {"ann", "dan"}
 
 
 def test_a_vote_that_a_later_export_adds_to_an_undone_one_goes_with_that_export(tmp_path: Path) -> None:
