@@ -6,6 +6,7 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.apps import apps
@@ -346,6 +347,18 @@ def test_scores_that_were_stopped_half_way_are_counted_and_completed(
     )
     assert ": scores of 3 comparisons by m from votes.csv (" in typed("take_back", "study")
     assert study.events.get(verb="scores imported").detail["comparisons"] == 3
+
+
+def test_rows_that_another_import_stores_at_the_same_moment_are_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(source="external", annotation={"overlap": 1})
+    monkeypatch.setattr(score_import, "link", Mock(side_effect=IntegrityError("UNIQUE constraint failed")))
+    scores = file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n", "scores.csv")
+    with pytest.raises(CommandError, match=r"^Nothing was imported from scores\.csv: another import stored or removed"):
+        typed("import_scores", "study", scores, "--metric", "rmse", "--higher-is-more-consistent")
+    assert not study.imports.exists()
+    assert not SetScore.objects.filter(metric="rmse").exists()
 
 
 def test_scores_are_taken_back_file_by_file(tmp_path: Path) -> None:
