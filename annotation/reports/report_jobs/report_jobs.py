@@ -104,11 +104,11 @@ def run_report_job(job: ReportJob, lease: Lease) -> None:
 def _result(job: ReportJob, report: AgreementReport) -> tuple[str, int]:
     """Return what the report found, in one sentence, and the number of votes that it rests on.
 
-    Empty and 0 unless the study is closed and the report is the one by its own metric.
+    Empty and 0 unless the study is closed and the report is by its own metric, or by the only one.
     """
     study = job.study
-    own_metric = choose_metric(tuple(scored_by(study)), manifest=current_manifest(study), wanted="")
-    if report.study.state != Study.State.CLOSED or job.pair or job.metric != own_metric or not report.results:
+    is_of_study = job.metric == current_manifest(study).encoder.metric or len(scored_by(study)) < 2
+    if report.study.state != Study.State.CLOSED or job.pair or not is_of_study or not report.results:
         return "", 0
     return report.verdict[0].sentence if report.verdict else "", study.comparisons.aggregate(votes=Sum("vote_count"))[
         "votes"

@@ -48,14 +48,14 @@ def studies(request: HttpRequest) -> HttpResponse:
     form = StudiesForm(request.GET or None)
     chosen = form.chosen() if form.is_bound else {}
     visible = visible_studies(account)
-    rows = _selected(visible, account, chosen).prefetch_related("study_models")
+    rows = _with_results(_selected(visible, account, chosen)).prefetch_related("study_models")
     page = Paginator(rows.order_by("-created_at", "-pk"), PER_PAGE).get_page(request.GET.get("page"))
     shown = list(page.object_list)
-    alarms, notices, results = alarms_of(shown), _notices(shown), _results(shown)
+    alarms, notices = alarms_of(shown), _notices(shown)
     context: dict[str, Any] = {
         "form": form,
         "page": page,
-        "rows": [(study, alarms[study.pk], notices.get(study.pk, []), results.get(study.pk)) for study in shown],
+        "rows": [(study, alarms[study.pk], notices.get(study.pk, [])) for study in shown],
         "is_choosing": bool(chosen),
         "has_studies": bool(shown) or visible.exists(),
         "query": f"{urlencode(chosen)}&" if chosen else "",
@@ -73,16 +73,16 @@ def _notices(studies: Sequence[Study]) -> dict[int, list[str]]:
     return found
 
 
-def _results(studies: Sequence[Study]) -> dict[int, tuple[int, str]]:
-    """Return what each closed study's latest report found, with the votes that it rests on, by the study's id.
+def _with_results(studies: QuerySet[Study]) -> QuerySet[Study]:
+    """Add what each closed study's latest report found, and the votes that it rests on; else None.
 
     Not after a file was imported or taken back: other scores or votes may be as many as those before.
     """
-    closed = [study for study in studies if study.state == Study.State.CLOSED]
     of_file = Q(verb__endswith=" imported") | Q(verb__endswith=" taken back")
     since = StudyEvent.objects.filter(of_file, study=OuterRef("study"), happened_at__gt=OuterRef("started_at"))
-    jobs = ReportJob.objects.filter(~Exists(since), study__in=closed, state=ReportJob.State.DONE).exclude(result="")
-    return {pk: (votes, result) for pk, votes, result in jobs.values_list("study_id", "result_votes", "result")}
+    done = ReportJob.objects.filter(study=OuterRef("pk"), study__state=Study.State.CLOSED, state=ReportJob.State.DONE)
+    jobs = done.filter(~Exists(since)).exclude(result="").order_by("-pk")
+    return studies.annotate(result=jobs.values("result")[:1], result_votes=jobs.values("result_votes")[:1])
 
 
 def _selected(rows: QuerySet[Study], account: User, chosen: dict[str, str]) -> QuerySet[Study]:

@@ -113,14 +113,14 @@ def test_the_coin_and_the_association_flip_whole_clusters() -> None:
     )
 
 
-@pytest.mark.parametrize(("count", "said"), [(5, "no verdict"), (6, "rough below 20"), (19, "rough"), (20, "")])
+@pytest.mark.parametrize(("count", "said"), [(5, "a verdict needs 6"), (6, "rough below 20"), (19, "rough"), (20, "")])
 def test_few_clusters_are_said(count: int, said: str) -> None:
     warning = Clustering(count, 3, 1.0).warning
     assert said in warning if said else not warning
 
 
 def test_one_cluster_is_no_plural_and_has_no_degrees_of_freedom() -> None:
-    assert Clustering(1, 12, 12.0).warning.startswith("only 1 cluster of comparisons: no verdict")
+    assert Clustering(1, 12, 12.0).warning.startswith("only 1 cluster of comparisons: a verdict needs 6")
     assert described("Wilson", Clustering(1, 12, 12.0)) == "Wilson, 1 cluster, design effect 12.00"
     test = credit_test([0.0, 1.0], clusters=[0, 0])
     assert test.method == "exact sign-flip of the sums of 1 cluster (assumes symmetry)"
