@@ -66,7 +66,7 @@ def _metric(report: AgreementReport) -> str:
 
 
 def _of_judged(report: AgreementReport, results: Results) -> tuple[str, ...]:
-    """What rests on comparisons with votes and scores."""
+    """Return the paragraphs on what rests on comparisons with votes and scores."""
     return (
         _agreement(report, results),
         _chance_corrected(results),

@@ -184,15 +184,21 @@ def test_a_lost_image_is_made_again_by_its_job(image_set: ImageSet, media_root: 
     assert lost_seeds(image_set, [1, 2]) == [1]
 
 
-@pytest.mark.parametrize("is_same", [True, False])
-def test_an_image_that_is_made_again_tells_whether_it_is_the_same(
-    image_set: ImageSet, media_root: Path, is_same: bool
-) -> None:
+def lost_and_claimed(image_set: ImageSet, media_root: Path) -> tuple[GeneratedImage, GenerationJob]:
+    """An image whose file is lost, and the claimed job that makes it again."""
     before = image_set.images.get(seed=1)
     (media_root / before.path).unlink()
     claims.requeue(GenerationJob.objects.all())
     job = claims.claim_next(GenerationJob.objects.all(), worker="here")
     assert job is not None
+    return before, job
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_an_image_that_is_made_again_tells_whether_it_is_the_same(
+    image_set: ImageSet, media_root: Path, is_same: bool
+) -> None:
+    before, job = lost_and_claimed(image_set, media_root)
     pixels = picture(1 if is_same else 9, (90, 60))
     record_image(image_set=image_set, seed=1, image=pixels, provenance={"batch_size": 1}, job=job)
     after = image_set.images.get(seed=1)
@@ -207,11 +213,7 @@ def test_an_image_that_is_made_again_tells_whether_it_is_the_same(
 def test_a_replacement_that_is_not_committed_leaves_the_image_lost(
     image_set: ImageSet, media_root: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    before = image_set.images.get(seed=1)
-    (media_root / before.path).unlink()
-    claims.requeue(GenerationJob.objects.all())
-    job = claims.claim_next(GenerationJob.objects.all(), worker="here")
-    assert job is not None
+    before, job = lost_and_claimed(image_set, media_root)
 
     def uncommitted(*arguments: Any, **named: Any) -> None:
         lost_images.record_replacement(*arguments, **named)
